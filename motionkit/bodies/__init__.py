@@ -1,0 +1,1 @@
+"""Bodies: rotations, the built-in skeleton, projection, exports and drawings of a motion."""

@@ -1,0 +1,1 @@
+"""The models: pure torch, no files, no command line."""

@@ -1,0 +1,234 @@
+"""The records that flow through motionkit, as Arrow schemas.
+
+Every stage writes **one row an item** to one table. A row carries the outcome of that item
+(`OUTCOME_FIELDS`, added by the engine) and, where it was kept, the payload listed here.
+Several results of one item (the shots of a video, the candidate clips of a shot, the
+captions of a clip) are lists inside that one row, so that a row, and with it an item, is
+published whole or not at all.
+
+Arrays are stored flat (`list<float>`); the field's metadata states the shape, the unit and
+the coordinates. `F` is the number of frames, `T` tracked frames, `N` tracked points.
+
+Coordinates are pixels of the video **as shown** (rotation applied), x right, y down, origin
+in the top left corner. Times are seconds of presentation time; the first frame shown is 0.
+Frames are addressed by ordinal: 0, 1, 2 … in the order they are shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+#: Version of the table schemas; written into every part file, checked when read.
+TABLES_VERSION: Final = 1
+#: Version of the shard schema.
+SHARDS_VERSION: Final = 1
+
+
+def array(kind: pa.DataType, shape: str, meaning: str) -> tuple[pa.DataType, dict[str, str]]:
+    """A flat list column with its shape and meaning as field metadata."""
+    return pa.list_(kind), {"shape": shape, "meaning": meaning}
+
+
+def _schema(**columns: pa.DataType | tuple[pa.DataType, dict[str, str]]) -> pa.Schema:
+    fields = []
+    for name, spec in columns.items():
+        if isinstance(spec, tuple):
+            fields.append(pa.field(name, spec[0], metadata=spec[1]))
+        else:
+            fields.append(pa.field(name, spec))
+    return pa.schema(fields)
+
+
+#: Written by the engine in front of every stage's payload.
+OUTCOME_FIELDS: Final = _schema(
+    item_id=pa.string(),  # the input's id: source, video, shot or clip
+    fingerprint=pa.string(),  # what made the row: stage, version, parameters, backend
+    outcome=pa.string(),  # kept | dropped | failed
+    reason=pa.string(),  # stable: why dropped, or the failure's code; null when kept
+    measured=pa.float64(),  # the value that decided, where one did
+    threshold=pa.float64(),  # the limit it was held against
+    attempt=pa.int32(),  # 1, 2 … ; a retry appends a row, the highest counts
+    error_type=pa.string(),
+    error_message=pa.string(),
+    error_traceback=pa.string(),
+)
+
+CAPTION: Final = pa.struct(
+    [
+        ("text", pa.string()),
+        ("source", pa.string()),  # sidecar | kinematic | a captioner's name
+        ("detail", pa.string()),  # JSON: file and key, rule names, or model and prompt hash
+    ]
+)
+
+SHOT: Final = pa.struct(
+    [
+        ("shot_id", pa.string()),
+        ("first", pa.int32()),  # ordinals of the first and last frame, both inside
+        ("last", pa.int32()),
+        ("t0_s", pa.float64()),
+        ("t1_s", pa.float64()),
+    ]
+)
+
+THUMBNAIL: Final = pa.struct([("ordinal", pa.int32()), ("jpeg", pa.binary())])
+
+#: One candidate stretch of one person in a shot, with every score and its verdict.
+CANDIDATE: Final = pa.struct(
+    [
+        ("clip_id", pa.string()),
+        ("first", pa.int32()),  # source frames, both inside
+        ("last", pa.int32()),
+        ("t0_s", pa.float64()),
+        ("t1_s", pa.float64()),
+        ("outcome", pa.string()),  # kept | dropped
+        ("reason", pa.string()),  # stable; null when kept
+        ("measured", pa.float64()),
+        ("threshold", pa.float64()),
+        ("camera", pa.float32()),  # highest edge change inside, share of full scale
+        ("speed_bh_s", pa.float32()),  # mean keypoint speed, body heights per second
+        ("acceleration_bh_s2", pa.float32()),
+        ("confident_share", pa.float32()),  # keypoints over the confidence limit, share
+        ("lower_body_share", pa.float32()),  # frames with knees and ankles all confident
+        ("box_height", pa.float32()),  # mean box height, share of the image height
+    ]
+)
+
+TABLES: Final[Mapping[str, pa.Schema]] = {
+    # ingest; an item is one source file (its path, size and time of change)
+    "videos": _schema(
+        video_id=pa.string(),  # from the content hash
+        sha256=pa.string(),
+        path=pa.string(),  # absolute
+        source=pa.string(),  # what the user named: a file, a folder, an address
+        size_bytes=pa.int64(),
+        container=pa.string(),
+        codec=pa.string(),
+        width=pa.int32(),  # as shown, rotation applied
+        height=pa.int32(),
+        rotation=pa.int32(),  # degrees clockwise to turn the stored picture: 0, 90, 180, 270
+        fps=pa.float64(),  # mean rate of the decoded frames
+        duration_s=pa.float64(),  # presentation time of the last frame plus its length
+        frames_declared=pa.int64(),  # null where the container does not say
+        frames_decoded=pa.int64(),
+        variable_rate=pa.bool_(),
+        decoder=pa.string(),  # decord | pyav
+        problems=pa.list_(pa.string()),  # stable codes, docs/codes.md
+        frame_times_s=array(pa.float64(), "F", "presentation time of every frame, seconds"),
+        licence=pa.string(),
+        captions=pa.list_(CAPTION),  # sidecar texts found beside the file
+    ),
+    # scan; an item is a video
+    "scans": _schema(
+        video_id=pa.string(),
+        frames=pa.int32(),
+        camera=array(
+            pa.float32(),
+            "F",
+            "camera motion between this frame and the one before, share of full scale; 0 first",
+        ),
+        cut_score=array(pa.float32(), "F", "how unlike this frame is the one before; 0 first"),
+        shots=pa.list_(SHOT),
+        thumbnails=pa.list_(THUMBNAIL),
+    ),
+    # detect, the first pass; an item is a shot
+    "detections": _schema(
+        video_id=pa.string(),
+        first=pa.int32(),
+        last=pa.int32(),
+        width=pa.int32(),
+        height=pa.int32(),
+        ordinals=array(pa.int32(), "F", "source frames that were measured"),
+        times_s=array(pa.float64(), "F", "their presentation times"),
+        boxes=array(pa.float32(), "F,5", "x0, y0, x1, y1 in pixels, score; all 0 where nobody"),
+        keypoints=array(pa.float32(), "F,17,3", "x, y in pixels, confidence 0..1"),
+        camera=array(pa.float32(), "F", "highest camera score since the measured frame before"),
+        backend=pa.string(),
+    ),
+    # filter; an item is a shot
+    "verdicts": _schema(
+        video_id=pa.string(),
+        candidates=pa.list_(CANDIDATE),
+    ),
+    # pose, the second pass; an item is a clip
+    "keypoints": _schema(
+        video_id=pa.string(),
+        clip_id=pa.string(),
+        fps=pa.float64(),
+        width=pa.int32(),
+        height=pa.int32(),
+        frames=pa.int32(),
+        ordinals=array(pa.int32(), "F", "source frame shown at each output frame"),
+        m2d=array(
+            pa.float32(),
+            "F,18,3",
+            "17 COCO keypoints (x, y in pixels, confidence), then (width, height, 1)",
+        ),
+        boxes=array(pa.float32(), "F,5", "x0, y0, x1, y1 in pixels, score; all 0 where nobody"),
+        backend=pa.string(),
+    ),
+    # track; an item is a clip
+    "tracks": _schema(
+        video_id=pa.string(),
+        clip_id=pa.string(),
+        fps=pa.float64(),
+        width=pa.int32(),
+        height=pa.int32(),
+        frames=pa.int32(),  # T
+        grid=pa.int32(),  # G; N = G * G
+        ordinals=array(pa.int32(), "T", "source frame of each tracked frame"),
+        points=array(pa.float32(), "T,N,2", "x, y in pixels"),
+        visible=array(pa.bool_(), "T,N", "seen in that frame"),
+        confidence=array(pa.float32(), "T,N", "0..1"),
+        mask_source=pa.string(),  # file | person-box | …
+        backend=pa.string(),
+    ),
+    # caption; an item is a clip
+    "captions": _schema(
+        video_id=pa.string(),
+        clip_id=pa.string(),
+        captions=pa.list_(CAPTION),
+    ),
+}
+
+#: One row of a shard: a clip with one person and its captions.
+SAMPLE: Final = _schema(
+    sample_id=pa.string(),
+    clip_id=pa.string(),
+    video_id=pa.string(),
+    split=pa.string(),  # train | val | test
+    source=pa.string(),
+    licence=pa.string(),
+    t0_s=pa.float64(),
+    t1_s=pa.float64(),
+    first=pa.int32(),
+    last=pa.int32(),
+    fps=pa.float64(),
+    width=pa.int32(),
+    height=pa.int32(),
+    frames=pa.int32(),
+    m2d=array(
+        pa.float32(),
+        "frames,18,3",
+        "17 COCO keypoints (x, y in pixels, confidence), then (width, height, 1)",
+    ),
+    track_frames=pa.int32(),  # null where the clip has no tracks
+    track_grid=pa.int32(),
+    track_points=array(pa.float32(), "track_frames,track_grid*track_grid,2", "x, y in pixels"),
+    track_visible=array(pa.bool_(), "track_frames,track_grid*track_grid", "seen in that frame"),
+    captions=pa.list_(CAPTION),
+    lineage=pa.string(),  # JSON: stage → fingerprint and backend
+)
+
+
+def unflatten(values: Any, *shape: int) -> NDArray[Any]:
+    """A stored flat array as numpy in its shape; one entry may be -1.
+
+    Raises ValueError where the length does not fit the shape.
+    """
+    return np.asarray(values).reshape(shape)

@@ -1,0 +1,1 @@
+"""Shards: the contract between data and training."""

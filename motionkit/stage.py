@@ -1,0 +1,112 @@
+"""What a stage is.
+
+A stage reads tables, yields the items it could work on, and turns one item into an outcome.
+It writes no files, shows no bars, retries nothing and knows nothing of where it runs: the
+engine owns order, workers, timeouts, progress, resume and atomic output.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from typing import Any, Protocol
+
+
+@dataclasses.dataclass(frozen=True)
+class Item:
+    """One unit of work. ``id`` says all that identifies the input; ``data`` travels to the
+    worker (picklable, small: paths, ids, ranges, stored scores)."""
+
+    id: str
+    data: dict[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Kept:
+    """The item has a result: the payload of the stage's table (numpy arrays may be flat or not)."""
+
+    row: dict[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Dropped:
+    """The item was measured and turned down. ``reason`` is stable and documented (docs/codes.md);
+    ``row`` may hold the part of the payload that explains it."""
+
+    reason: str
+    measured: float | None = None
+    threshold: float | None = None
+    row: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+
+#: What ``process`` returns. A failure is an exception: `InputError` gives its code, any other
+#: exception gives its type's name, and both are recorded with a traceback.
+Outcome = Kept | Dropped
+
+
+class Tables(Protocol):
+    """What a stage may read: the kept rows of a table, by its current fingerprint."""
+
+    def rows(
+        self, table: str, columns: Iterable[str], *, outcome: str | None = "kept"
+    ) -> Iterator[dict[str, Any]]:
+        """Rows as dicts of Python and numpy values (list columns as flat numpy arrays, lists of
+        structs as lists of dicts), ``item_id`` always among them; bounded memory. ``outcome``
+        None gives kept, dropped and failed rows alike."""
+        ...
+
+    def fingerprint(self, table: str) -> str:
+        """The current fingerprint of a table; UsageError where the stage has not run."""
+        ...
+
+
+class Stage(Protocol):
+    """See the module's text. Implementations are frozen dataclasses of their parameters."""
+
+    name: str  # the command: ingest, scan, detect …
+    version: int  # raised when the same parameters give other results
+    table: str  # the table it writes
+    reads: tuple[str, ...]  # the tables it reads
+
+    def identity(self, tables: Tables) -> dict[str, Any]:
+        """Everything beside the item's id that decides the result: parameters, backend and
+        weights, fingerprints of what was read. Its hash is the fingerprint of the rows."""
+        ...
+
+    def items(self, tables: Tables) -> Iterator[Item]:
+        """All items, done or not, in a stable order. Lazy."""
+        ...
+
+    def setup(self) -> None:
+        """Load models. Called once in each worker, and never in the parent."""
+        ...
+
+    def process(self, item: Item) -> Outcome:
+        """Turn one item into a result. Raises for a failure."""
+        ...
+
+
+def fingerprint_of(stage: Stage, tables: Tables) -> str:
+    """32 hex digits over the stage's name, version and identity."""
+    return digest(
+        {"stage": stage.name, "version": stage.version, "identity": stage.identity(tables)}
+    )
+
+
+def digest(value: Any, length: int = 32) -> str:
+    """Hex SHA-256 of the canonical JSON of ``value``, cut to ``length`` digits."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:length]
+
+
+def shot_id(video_id: str, first: int, last: int) -> str:
+    """Deterministic id of a stretch of a video (source frames, both inside)."""
+    return f"{video_id}-{first:06d}-{last:06d}"
+
+
+def clip_id(video_id: str, first: int, last: int, person: str) -> str:
+    """Deterministic id of one person in a stretch of a video. ``person`` is a digest of the boxes
+    that name the person, so that another first pass gives another clip."""
+    return f"{shot_id(video_id, first, last)}-{person}"

@@ -1,0 +1,1 @@
+"""The test bench: procedural human motions, rendered as video files with their truth."""

@@ -1,0 +1,1 @@
+"""Training loops, their state and their checkpoints."""

@@ -1,0 +1,1 @@
+"""Video files: probing, decoding by ordinal and presentation time, drawing."""
