@@ -1,0 +1,218 @@
+"""The local engine: runs a stage over its pending items on this machine.
+
+Items run in worker processes, because a corrupt file can crash or hang a decoder in a way
+that no `except` sees. The parent owns order, timeouts, counting and output; a worker that
+dies or hangs costs the one item it held, which is recorded as failed.
+
+Finished rows are published every few seconds. What a kill loses is the work since the last
+part; nothing is ever counted twice, because an item is done when, and only when, it has a row.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from motionkit.engines.worker import Worker, WorkerReply, run_one, wait
+from motionkit.errors import MotionkitError
+from motionkit.stage import Item, Stage, fingerprint_of
+from motionkit.workspace import Workspace
+
+_FLUSH_SECONDS = 5.0
+_FLUSH_ROWS = 512
+_FLUSH_BYTES = 64 << 20
+
+
+@dataclasses.dataclass(frozen=True)
+class EngineOptions:
+    """How a stage is run; never part of a fingerprint."""
+
+    workers: int = 0
+    """Worker processes; 0 means one a core."""
+    timeout_s: float = 900.0
+    """Longest time for one item; a slower one is recorded as failed with code `timeout`."""
+    max_failures: int = 0
+    """Stop the run after this many failed items; 0 means never."""
+
+
+@dataclasses.dataclass
+class StageSummary:
+    """What one run of a stage did. Counts are items."""
+
+    stage: str
+    table: str
+    fingerprint: str
+    done_before: int = 0
+    kept: int = 0
+    dropped: Counter[str] = dataclasses.field(default_factory=Counter)
+    failed: Counter[str] = dataclasses.field(default_factory=Counter)
+    seconds: float = 0.0
+
+    @property
+    def processed(self) -> int:
+        """Items of this run, whatever became of them."""
+        return self.kept + self.dropped.total() + self.failed.total()
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values for ``--json``."""
+        return {
+            "stage": self.stage,
+            "done_before": self.done_before,
+            "processed": self.processed,
+            "kept": self.kept,
+            "dropped": dict(sorted(self.dropped.items())),
+            "failed": dict(sorted(self.failed.items())),
+            "seconds": round(self.seconds, 2),
+            "fingerprint": self.fingerprint,
+        }
+
+
+#: Called after every item: stage name, items finished in this run, items pending at its start.
+Progress = Callable[[str, int, int], None]
+
+
+def run_stage(
+    workspace: Workspace,
+    stage: Stage,
+    options: EngineOptions | None = None,
+    *,
+    retry: Callable[[str], bool] | None = None,
+    progress: Progress | None = None,
+) -> StageSummary:
+    """Run ``stage`` over every item that has no row of its fingerprint yet.
+
+    ``retry`` says for the id of a failed item whether to try it again (default: no).
+    Raises MotionkitError where the stage cannot start at all (a missing extra, an upstream
+    stage that has not run) or where ``max_failures`` was reached; never for a single item.
+    """
+    options = options or EngineOptions()
+    started = time.monotonic()
+    check = getattr(stage, "check", None)
+    if check is not None:  # what would stop every worker is found before one is started
+        check()
+    fingerprint = fingerprint_of(stage, workspace)
+    workspace.set_current(
+        stage.table,
+        fingerprint,
+        {"stage": stage.name, "version": stage.version, "identity": stage.identity(workspace)},
+    )
+    summary = StageSummary(stage.name, stage.table, fingerprint)
+    done = workspace.done(stage.table, fingerprint)
+
+    def pending() -> Iterator[tuple[Item, int]]:
+        seen: set[str] = set()
+        for item in stage.items(workspace):
+            if item.id in seen:
+                continue
+            seen.add(item.id)
+            known = done.get(item.id)
+            if known is None:
+                yield item, 1
+            elif known.outcome == "failed" and retry is not None and retry(item.id):
+                yield item, known.attempt + 1
+
+    total = sum(1 for _ in pending())
+    summary.done_before = len(done)
+    if total:
+        output = _Output(workspace, stage, summary)
+        try:
+            for reply, attempt in _replies(stage, pending(), total, options):
+                output.add(reply, attempt)
+                if progress is not None:
+                    progress(stage.name, summary.processed, total)
+                if options.max_failures and summary.failed.total() >= options.max_failures:
+                    raise MotionkitError(
+                        f"{stage.name}: {summary.failed.total()} items failed, the limit of this "
+                        f"run ({_counts(summary.failed)}).",
+                        hint="see them with: motionkit failures",
+                    )
+        finally:  # also after Ctrl-C: what is finished is kept
+            output.flush()
+    workspace.compact(stage.table, fingerprint)
+    summary.seconds = time.monotonic() - started
+    return summary
+
+
+def _replies(
+    stage: Stage, pending: Iterator[tuple[Item, int]], total: int, options: EngineOptions
+) -> Iterator[tuple[WorkerReply, int]]:
+    if getattr(stage, "in_process", False):  # no decoding, no model: nothing that could crash
+        stage.setup()
+        for item, attempt in pending:
+            yield run_one(stage, item), attempt
+        return
+    count = min(options.workers or os.cpu_count() or 1, total)
+    workers = [Worker(stage) for _ in range(count)]
+    try:
+        for worker in workers:
+            worker.wait_ready()
+        idle = list(workers)
+        attempts: dict[str, int] = {}
+        more = True
+        while more or len(idle) < len(workers):
+            while idle and more:
+                following = next(pending, None)
+                if following is None:
+                    more = False
+                    break
+                item, attempt = following
+                attempts[item.id] = attempt
+                idle.pop().start(item, options.timeout_s)
+            busy = [worker for worker in workers if worker.busy]
+            for worker, reply in wait(busy) if busy else ():
+                idle.append(worker)
+                yield reply, attempts.pop(reply.item_id)
+    finally:
+        for worker in workers:
+            worker.stop()
+
+
+class _Output:
+    """Collects finished rows, counts them, and publishes them as parts."""
+
+    def __init__(self, workspace: Workspace, stage: Stage, summary: StageSummary) -> None:
+        self.workspace, self.stage, self.summary = workspace, stage, summary
+        self.rows: list[dict[str, Any]] = []
+        self.bytes = 0
+        self.flushed = time.monotonic()
+
+    def add(self, reply: WorkerReply, attempt: int) -> None:
+        row = dict(reply.row)
+        row.update(
+            item_id=reply.item_id,
+            fingerprint=self.summary.fingerprint,
+            outcome=reply.outcome,
+            reason=reply.reason,
+            measured=reply.measured,
+            threshold=reply.threshold,
+            attempt=attempt,
+            error_type=reply.error_type,
+            error_message=reply.error_message,
+            error_traceback=reply.error_traceback,
+        )
+        self.rows.append(row)
+        self.bytes += sum(np.asarray(v).nbytes for v in row.values() if isinstance(v, np.ndarray))
+        if reply.outcome == "kept":
+            self.summary.kept += 1
+        elif reply.outcome == "dropped":
+            self.summary.dropped[str(reply.reason)] += 1
+        else:
+            self.summary.failed[str(reply.reason)] += 1
+        late = time.monotonic() - self.flushed > _FLUSH_SECONDS
+        if late or len(self.rows) >= _FLUSH_ROWS or self.bytes >= _FLUSH_BYTES:
+            self.flush()
+
+    def flush(self) -> None:
+        if self.rows:
+            self.workspace.write_part(self.stage.table, self.rows)
+        self.rows, self.bytes, self.flushed = [], 0, time.monotonic()
+
+
+def _counts(counter: Counter[str]) -> str:
+    return ", ".join(f"{count} {name}" for name, count in counter.most_common())
