@@ -1,0 +1,227 @@
+"""Read a shard set with pyarrow and numpy alone.
+
+`open_shards` checks what it opens before the first sample is read: a set without a manifest is
+unfinished, a set of another version is refused.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from motionkit.errors import ShardError
+from motionkit.records import unflatten
+from motionkit.shards.schema import FORMAT, SPLITS, VERSION_KEY, check_version
+
+MANIFEST = "manifest.json"
+
+
+@dataclasses.dataclass(frozen=True)
+class Tracks:
+    """Point tracks of one clip: ``points`` [T, N, 2] float32 pixels, ``visible`` [T, N] bool.
+
+    N is ``grid`` squared, T the clip's frames that were tracked.
+    """
+
+    points: NDArray[np.float32]
+    visible: NDArray[np.bool_]
+    grid: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Sample:
+    """One clip of one person.
+
+    ``m2d`` is [F, 18, 3] float32: 17 COCO keypoints (x, y in pixels, confidence 0..1), then
+    (width, height, 1). ``captions`` are pairs of text and source (sidecar, kinematic, or a
+    captioner's name). ``t0_s``, ``t1_s``, ``first`` and ``last`` place the clip in its video.
+    """
+
+    sample_id: str
+    clip_id: str
+    video_id: str
+    split: str
+    fps: float
+    width: int
+    height: int
+    m2d: NDArray[np.float32]
+    captions: list[tuple[str, str]]
+    tracks: Tracks | None
+    t0_s: float
+    t1_s: float
+    first: int
+    last: int
+    source: str
+    licence: str | None
+    lineage: dict[str, Any]
+
+
+class ShardSet:
+    """An opened shard set; see `open_shards`."""
+
+    def __init__(self, path: Path, manifest: dict[str, Any], manifest_hash: str) -> None:
+        self.path = path
+        self.manifest = manifest
+        #: SHA-256 of manifest.json, which holds the SHA-256 of every file: names the whole set.
+        self.manifest_hash = manifest_hash
+
+    def files(self, split: str | None = None) -> list[Path]:
+        """The Parquet files of a split (all splits: None), in order."""
+        return [self.path / s["path"] for s in self._shards(split)]
+
+    def count(self, split: str | None = None) -> int:
+        """Number of samples, from the manifest."""
+        return sum(int(s["rows"]) for s in self._shards(split))
+
+    def samples(self, split: str | None = None, *, tracks: bool = True) -> Iterator[Sample]:
+        """Samples in stored order; one row group is in memory at a time.
+
+        ``tracks`` False leaves the track columns on the disk.
+        """
+        skipped = () if tracks else ("track_frames", "track_grid", "track_points", "track_visible")
+        for shard in self._shards(split):
+            with _open(self.path / shard["path"]) as file:
+                names = [n for n in file.schema_arrow.names if n not in skipped]
+                for group in range(file.num_row_groups):
+                    for batch in file.read_row_group(group, columns=names).to_batches():
+                        for row in range(batch.num_rows):
+                            yield _sample(batch, row)
+
+    def verify(self) -> None:
+        """Raise ShardError unless every file has the size, hash and rows of the manifest."""
+        for shard in self._shards(None):
+            file = self.path / shard["path"]
+            if not file.is_file():
+                raise ShardError(f"{file} is missing.", hint=_REBUILD)
+            if file.stat().st_size != shard["bytes"] or _sha256(file) != shard["sha256"]:
+                raise ShardError(
+                    f"{file} is not what the manifest says: size or SHA-256 differ.", hint=_REBUILD
+                )
+            with _open(file) as opened:
+                if opened.metadata.num_rows != shard["rows"]:
+                    raise ShardError(
+                        f"{file} holds {opened.metadata.num_rows} rows, the manifest says "
+                        f"{shard['rows']}.",
+                        hint=_REBUILD,
+                    )
+
+    def _shards(self, split: str | None) -> list[dict[str, Any]]:
+        if split is not None and split not in SPLITS:
+            raise ShardError(f"there is no split {split!r}.", hint=f"use one of {SPLITS}")
+        return [s for s in self.manifest["shards"] if split in (None, s["split"])]
+
+
+_REBUILD = "copy the set again, or build it again with 'motionkit build-shards'"
+
+
+def open_shards(path: Path, *, verify: bool = False) -> ShardSet:
+    """Open the shard set in folder ``path``.
+
+    ``verify`` also reads every file once and compares size, SHA-256 and rows. ShardError where
+    the manifest is missing or unreadable, the version unknown, or a file not as stated.
+    """
+    path = Path(path)
+    file = path / MANIFEST
+    try:
+        raw = file.read_bytes()
+    except FileNotFoundError as error:
+        raise ShardError(
+            f"{path} has no {MANIFEST}: it is no shard set, or an unfinished one.",
+            hint="build one with 'motionkit build-shards'",
+        ) from error
+    except OSError as error:
+        raise ShardError(f"{file} cannot be read: {error.strerror or error}.") from error
+    try:
+        manifest = json.loads(raw)
+        kind, version = manifest["format"], manifest["version"]
+        shards = manifest["shards"]
+        complete = all(_complete(shard) for shard in shards)
+    except (ValueError, KeyError, TypeError) as error:
+        raise ShardError(f"{file} is damaged: {error!r}.", hint=_REBUILD) from error
+    if kind != FORMAT:
+        raise ShardError(f"{file} is a {kind!r}, not a {FORMAT!r}.", hint=_REBUILD)
+    check_version(version, path)
+    if not complete:
+        raise ShardError(
+            f"{file} is damaged: a shard lacks a field or lies outside the set.", hint=_REBUILD
+        )
+    shard_set = ShardSet(path, manifest, hashlib.sha256(raw).hexdigest())
+    if verify:
+        shard_set.verify()
+    return shard_set
+
+
+def _complete(shard: dict[str, Any]) -> bool:
+    """All fields are there, and the file lies inside the set."""
+    if any(key not in shard for key in ("path", "split", "rows", "bytes", "sha256")):
+        return False
+    path = PurePosixPath(shard["path"])
+    return not path.is_absolute() and ".." not in path.parts
+
+
+def _open(file: Path) -> pq.ParquetFile:
+    try:
+        opened = pq.ParquetFile(file)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise ShardError(f"{file} cannot be read: {error}", hint=_REBUILD) from error
+    metadata = opened.schema_arrow.metadata or {}
+    try:
+        check_version(metadata.get(VERSION_KEY, b"none").decode(), file)
+    except ShardError:
+        opened.close()
+        raise
+    return opened
+
+
+def _sample(batch: pa.RecordBatch, row: int) -> Sample:
+    def plain(name: str) -> Any:
+        return batch.column(name)[row].as_py()
+
+    def flat(name: str) -> NDArray[Any]:
+        values = batch.column(name)[row].values
+        return np.array(values.to_numpy(zero_copy_only=False))
+
+    tracks = None
+    if "track_frames" in batch.schema.names and plain("track_frames") is not None:
+        frames, grid = plain("track_frames"), plain("track_grid")
+        tracks = Tracks(
+            points=unflatten(flat("track_points"), frames, grid * grid, 2),
+            visible=unflatten(flat("track_visible"), frames, grid * grid),
+            grid=grid,
+        )
+    return Sample(
+        sample_id=plain("sample_id"),
+        clip_id=plain("clip_id"),
+        video_id=plain("video_id"),
+        split=plain("split"),
+        fps=plain("fps"),
+        width=plain("width"),
+        height=plain("height"),
+        m2d=unflatten(flat("m2d"), plain("frames"), 18, 3),
+        captions=[(c["text"], c["source"]) for c in plain("captions") or ()],
+        tracks=tracks,
+        t0_s=plain("t0_s"),
+        t1_s=plain("t1_s"),
+        first=plain("first"),
+        last=plain("last"),
+        source=plain("source"),
+        licence=plain("licence"),
+        lineage=json.loads(plain("lineage") or "{}"),
+    )
+
+
+def _sha256(file: Path) -> str:
+    digest = hashlib.sha256()
+    with file.open("rb") as stream:
+        for block in iter(lambda: stream.read(1 << 20), b""):
+            digest.update(block)
+    return digest.hexdigest()

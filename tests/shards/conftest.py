@@ -1,0 +1,91 @@
+"""A small table set for the shard tests: made by a factory, kept in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from motionkit.errors import UsageError
+from motionkit.stage import digest
+
+
+class FakeTables:
+    """Tables in memory. ``order`` shuffles the rows of every table by a seed."""
+
+    def __init__(self, tables: dict[str, list[dict[str, Any]]], order: int = 0) -> None:
+        self.tables = tables
+        self.order = order
+
+    def rows(
+        self, table: str, columns: Iterable[str], *, outcome: str | None = "kept"
+    ) -> Iterator[dict[str, Any]]:
+        self.fingerprint(table)
+        rows = self.tables[table]
+        shuffled = np.random.default_rng([self.order, len(table)]).permutation(len(rows))
+        for index in shuffled if self.order else range(len(rows)):
+            yield {name: rows[index][name] for name in columns}
+
+    def fingerprint(self, table: str) -> str:
+        if table not in self.tables:
+            raise UsageError(f"no {table} yet")
+        return digest({"table": table})
+
+
+def make_tables(videos: int = 6, clips: int = 3, frames: int = 60) -> FakeTables:
+    """``clips`` clips in each of ``videos`` videos; even clips have tracks (a 2 x 2 grid)."""
+    tables: dict[str, list[dict[str, Any]]] = {
+        name: [] for name in ("videos", "verdicts", "keypoints", "tracks", "captions")
+    }
+    for v in range(videos):
+        video = digest(v, 16)
+        tables["videos"].append(
+            {
+                "video_id": video,
+                "path": f"/private/films/{v}.mp4",
+                "source": "/private/films",
+                "licence": "CC BY 4.0" if v % 2 else None,
+            }
+        )
+        candidates = []
+        for c in range(clips):
+            clip = f"{video}-{c * 100:06d}-{c * 100 + 99:06d}-p"
+            rng = np.random.default_rng([v, c])
+            candidates.append(
+                {
+                    "clip_id": clip,
+                    "first": c * 100,
+                    "last": c * 100 + 99,
+                    "t0_s": c * 4.0,
+                    "t1_s": c * 4.0 + 2.0,
+                }
+            )
+            m2d = rng.random((frames, 18, 3), np.float32)
+            m2d[:, 17] = (640, 360, 1)
+            shape = {"video_id": video, "clip_id": clip, "fps": 30.0, "width": 640, "height": 360}
+            tables["keypoints"].append(
+                {**shape, "frames": frames, "m2d": m2d.ravel(), "backend": "mediapipe"}
+            )
+            if c % 2 == 0:
+                tables["tracks"].append(
+                    {
+                        **shape,
+                        "frames": frames,
+                        "grid": 2,
+                        "points": rng.random(frames * 8, np.float32),
+                        "visible": rng.random(frames * 4) > 0.5,
+                        "backend": "lucas-kanade",
+                        "mask_source": "person-box",
+                    }
+                )
+            caption = {"text": f"walks {v} {c}", "source": "sidecar", "detail": "{}"}
+            tables["captions"].append({**shape, "captions": [caption]})
+        tables["verdicts"].append({"video_id": video, "candidates": candidates})
+    return FakeTables(tables)
+
+
+@pytest.fixture(name="make_tables")
+def make_tables_fixture() -> Callable[..., FakeTables]:
+    return make_tables
