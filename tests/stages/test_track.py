@@ -1,0 +1,181 @@
+"""The `track` stage on a small real video file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import av
+import cv2
+import numpy as np
+import pytest
+
+from motionkit.errors import UsageError
+from motionkit.records import TABLES
+from motionkit.stage import Dropped, Kept, Outcome
+from motionkit.stages.track import Track
+
+WIDTH, HEIGHT, FRAMES, SPEED = 320, 240, 12, 2.0
+
+
+class FakeTables:
+    """Two tables in memory."""
+
+    def __init__(self, **tables: list[dict[str, Any]]) -> None:
+        self.tables = tables
+
+    def rows(
+        self, table: str, columns: Iterable[str], *, outcome: str | None = "kept"
+    ) -> Iterator[dict[str, Any]]:
+        yield from self.tables[table]
+
+    def fingerprint(self, table: str) -> str:
+        return f"fingerprint of {table}"
+
+
+def keypoints() -> np.ndarray:
+    rows = [
+        (0, 0.06), (0.02, 0.045), (-0.02, 0.045), (0.04, 0.055), (-0.04, 0.055),
+        (0.11, 0.19), (-0.11, 0.19), (0.15, 0.36), (-0.15, 0.36), (0.17, 0.50), (-0.17, 0.50),
+        (0.07, 0.49), (-0.07, 0.49), (0.09, 0.73), (-0.09, 0.73), (0.10, 0.96), (-0.10, 0.96),
+    ]  # fmt: skip
+    return np.concatenate([np.array(rows) * 200 + [120.0, 20.0], np.ones((17, 1))], 1)
+
+
+@pytest.fixture(scope="module")
+def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A texture that moves SPEED pixels a frame to the right, 25 frames a second."""
+    path = tmp_path_factory.mktemp("track") / "slide.mp4"
+    noise = np.random.default_rng(4).normal(0, 1, (HEIGHT, WIDTH, 3))
+    smooth = cv2.GaussianBlur(noise, (0, 0), 2.5)
+    picture = np.clip(127 + 45 * smooth / smooth.std(), 0, 255).astype(np.uint8)
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream("h264", rate=25, options={"crf": "8"})
+        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+        for t in range(FRAMES):
+            shift = np.float32([[1, 0, SPEED * t], [0, 1, 0]])
+            frame = cv2.warpAffine(picture, shift, (WIDTH, HEIGHT), borderMode=cv2.BORDER_REFLECT)
+            out.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+        out.mux(stream.encode())
+    return path
+
+
+def tables(video: Path, ordinals: list[int], first: np.ndarray | None = None) -> FakeTables:
+    m2d = np.zeros((len(ordinals), 18, 3), np.float32)
+    m2d[:, :17] = keypoints() if first is None else first
+    m2d[:, 17] = WIDTH, HEIGHT, 1
+    clip = {
+        "item_id": "v-clip",
+        "video_id": "v",
+        "clip_id": "v-clip",
+        "fps": 30.0,
+        "width": WIDTH,
+        "height": HEIGHT,
+        "ordinals": np.array(ordinals, np.int32),
+        "m2d": m2d.ravel(),
+    }
+    source = {"item_id": "s", "video_id": "v", "path": str(video), "decoder": None}
+    return FakeTables(videos=[source], keypoints=[clip])
+
+
+def run(stage: Track, found: FakeTables) -> Outcome:
+    (item,) = stage.items(found)
+    stage.setup()
+    assert item.id == "v-clip"
+    return stage.process(item)
+
+
+def test_row_is_what_the_table_says_and_follows_the_motion(video: Path) -> None:
+    ordinals = [0, 0, 1, 2, 3, 4, 5, 5, 6, 7]  # 25 frames a second, shown at 30
+    outcome = run(Track(), tables(video, ordinals))
+    assert isinstance(outcome, Kept)
+    row = outcome.row
+    assert set(row) == set(TABLES["tracks"].names)
+    assert (row["frames"], row["grid"], row["mask_source"]) == (10, 6, "person-keypoints")
+    assert row["points"].shape == (10, 36, 2)
+    assert row["visible"].shape == row["confidence"].shape == (10, 36)
+    assert row["ordinals"].tolist() == ordinals
+    moved = row["points"] - row["points"][0]
+    expected = np.array(ordinals)[:, None] * SPEED
+    assert np.abs(moved[..., 0] - expected).mean() < 0.3
+    assert np.abs(moved[..., 1]).mean() < 0.3
+    assert (row["points"][6] == row["points"][7]).all()
+    assert row["visible"].mean() > 0.95
+
+
+def test_only_the_first_frames_are_tracked(video: Path) -> None:
+    outcome = run(Track(frames=4, grid=3), tables(video, list(range(12))))
+    assert isinstance(outcome, Kept)
+    assert (outcome.row["frames"], outcome.row["points"].shape) == (4, (4, 9, 2))
+
+
+def test_each_frame_is_decoded_once_and_no_more_than_needed(
+    video: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from motionkit.video import decode
+
+    asked = []
+    real = decode.read_frames
+
+    def watched(path: str, **options: Any) -> Any:
+        asked.append(options["ordinals"])
+        return real(path, **options)
+
+    monkeypatch.setattr(decode, "read_frames", watched)
+    run(Track(frames=4), tables(video, [3, 3, 4, 5, 6, 7]))
+    assert asked == [[3, 4, 5]]
+
+
+def test_a_mask_file_of_the_first_frame_is_used(video: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "slide.mp4"
+    copy.write_bytes(video.read_bytes())
+    mask = np.zeros((HEIGHT, WIDTH), np.uint8)
+    mask[10:230, 80:170] = 1
+    cv2.imwrite(str(tmp_path / "slide.mask.png"), mask)
+    outcome = run(Track(), tables(copy, [0, 1, 2]))
+    assert isinstance(outcome, Kept)
+    assert outcome.row["mask_source"] == "file"
+    assert np.ptp(outcome.row["points"][0, :, 1]) > 150
+    drawn = run(Track(mask="person"), tables(copy, [0, 1, 2]))
+    assert isinstance(drawn, Kept) and drawn.row["mask_source"] == "person-keypoints"
+    # There is no mask of frame 2.
+    assert run(Track(mask="file"), tables(copy, [2, 3])) == Dropped("no-mask")
+
+
+def test_a_person_too_small_for_the_grid_is_dropped_with_its_size(video: Path) -> None:
+    tiny = keypoints()
+    tiny[:, :2] = tiny[:, :2] * 0.02 + [100, 100]
+    outcome = run(Track(grid=8), tables(video, [0, 1, 2], tiny))
+    assert isinstance(outcome, Dropped)
+    assert (outcome.reason, outcome.threshold) == ("mask-too-small", 64)
+    assert outcome.measured is not None and 0 < outcome.measured < 64
+
+
+def test_a_person_without_a_torso_is_dropped(video: Path) -> None:
+    unseen = keypoints()
+    unseen[5:13, 2] = 0
+    assert run(Track(), tables(video, [0, 1], unseen)) == Dropped("no-mask")
+
+
+def test_identity_names_all_that_decides(video: Path, tmp_path: Path) -> None:
+    found = tables(video, [0, 1])
+    base = Track().identity(found)
+    assert base["keypoints"] == "fingerprint of keypoints"
+    assert base["backend"]["name"] == "lucas-kanade"
+    assert Track(grid=5).identity(found) != base
+    assert Track(frames=29).identity(found) != base
+    copy = tmp_path / "slide.mp4"
+    before = Track().identity(tables(copy, [0, 1]))
+    cv2.imwrite(str(tmp_path / "slide.mask.png"), np.ones((HEIGHT, WIDTH), np.uint8))
+    assert Track().identity(tables(copy, [0, 1])) != before
+    assert Track(mask="person").identity(tables(copy, [0, 1]))["masks"] != before
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"grid": 0}, {"frames": 1}, {"backend": "cotracker3:offline"}, {"mask": "magic"}],
+)
+def test_wrong_parameters_are_told_at_once(wrong: dict[str, Any]) -> None:
+    with pytest.raises(UsageError):
+        Track(**wrong)
