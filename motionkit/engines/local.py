@@ -100,7 +100,12 @@ def run_stage(
     workspace.set_current(
         stage.table,
         fingerprint,
-        {"stage": stage.name, "version": stage.version, "identity": stage.identity(workspace)},
+        {
+            "stage": stage.name,
+            "version": stage.version,
+            "identity": stage.identity(workspace),
+            "parameters": dataclasses.asdict(stage),  # type: ignore[call-overload]
+        },
     )
     summary = StageSummary(stage.name, stage.table, fingerprint)
     done = workspace.done(stage.table, fingerprint)

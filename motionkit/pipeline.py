@@ -1,0 +1,271 @@
+"""Runs the steps of a recipe, one after another, over one workspace."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from motionkit.catalogue import failed_ids
+from motionkit.engines.local import EngineOptions, Progress, StageSummary, run_stage
+from motionkit.errors import TrainingError, UsageError
+from motionkit.recipes import STEPS, Recipe, build, parameters_of
+from motionkit.workspace import Workspace, publish
+
+#: The steps that are stages of the engine; the rest have functions of their own below.
+STAGES = ("ingest", "scan", "detect", "filter", "pose", "track", "caption")
+
+
+@dataclasses.dataclass(frozen=True)
+class ShardOptions:
+    """Parameters of `build-shards` (recipe section [shards])."""
+
+    rows_per_shard: int = 4096
+    """Samples in one shard file."""
+    train: float = 0.8
+    """Share of the source videos in the training split."""
+    val: float = 0.05
+    """Share of the source videos in the validation split."""
+    test: float = 0.15
+    """Share of the source videos in the test split."""
+    salt: str = "motionkit"
+    """Another salt gives another split."""
+    require_captions: bool = True
+    """Leave clips without a caption out (counted in the manifest)."""
+    require_tracks: bool = False
+    """Leave clips without point tracks out (counted in the manifest)."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ReportOptions:
+    """Parameters of `report` (recipe section [report])."""
+
+    title: str = "motionkit report"
+    """Headline of the page."""
+
+
+@dataclasses.dataclass(frozen=True)
+class StepResult:
+    """What one step did: its name, a summary as plain values, and one line for people."""
+
+    step: str
+    summary: dict[str, Any]
+    line: str
+    failed: int = 0
+
+
+def run_recipe(
+    workspace: Workspace,
+    recipe: Recipe,
+    sources: Sequence[str],
+    *,
+    engine: EngineOptions | None = None,
+    progress: Progress | None = None,
+    on_step: Callable[[StepResult], None] | None = None,
+) -> list[StepResult]:
+    """Run every step of ``recipe``; what is done already is not done again.
+
+    ``sources`` replaces the recipe's own sources for ingest. The resolved recipe is written to
+    ``recipes/NAME.json`` of the workspace. Raises MotionkitError where a step cannot run; a
+    failed item never stops the run.
+    """
+    options = engine or recipe.engine
+    write_resolved(workspace, recipe)
+    results: list[StepResult] = []
+    for step, parameters in recipe.steps.items():
+        if step == "ingest":
+            parameters = with_sources(parameters, sources)
+        result = run_step(
+            workspace, step, parameters, options, recipe=recipe.resolved(), progress=progress
+        )
+        results.append(result)
+        if on_step is not None:
+            on_step(result)
+    return results
+
+
+def run_step(
+    workspace: Workspace,
+    step: str,
+    parameters: Any,
+    engine: EngineOptions,
+    *,
+    recipe: dict[str, Any] | None = None,
+    progress: Progress | None = None,
+) -> StepResult:
+    """Run one step by name."""
+    if step in STAGES:
+        summary = run_stage(workspace, parameters, engine, progress=progress)
+        return StepResult(step, summary.as_dict(), describe(summary), summary.failed.total())
+    if step == "shards":
+        return make_shards(workspace, parameters, recipe)
+    if step == "train.k2m":
+        return train_k2m(workspace, parameters, progress=progress)
+    if step == "report":
+        return make_report(workspace, parameters)
+    raise UsageError(f"there is no step '{step}'.", hint=f"steps are: {', '.join(STEPS)}")
+
+
+def retry_failed(
+    workspace: Workspace,
+    engine: EngineOptions,
+    stage: str | None = None,
+    codes: tuple[str, ...] = (),
+    *,
+    progress: Progress | None = None,
+) -> list[StepResult]:
+    """Try the failed items of one stage (or all), of some codes (or any), again."""
+    results = []
+    for step in STAGES if stage is None else (stage,):
+        cls = parameters_of(step)
+        current = workspace.current(cls.table)
+        ids = failed_ids(workspace, step, codes) if current else set()
+        if current is None or not ids:
+            continue
+        parameters = build(cls, current["parameters"], step)
+        summary = run_stage(
+            workspace, parameters, engine, retry=ids.__contains__, progress=progress
+        )
+        results.append(
+            StepResult(step, summary.as_dict(), describe(summary), summary.failed.total())
+        )
+    return results
+
+
+def with_sources(ingest: Any, sources: Sequence[str]) -> Any:
+    """Ingest parameters with the sources the user named; UsageError where there are none."""
+    if sources:
+        ingest = dataclasses.replace(ingest, sources=tuple(str(source) for source in sources))
+    if not ingest.sources:
+        raise UsageError(
+            "there is nothing to ingest.", hint="name a file or folder with: --source PATH"
+        )
+    return ingest
+
+
+def write_resolved(workspace: Workspace, recipe: Recipe) -> None:
+    """Keep the recipe with every default filled in beside what it made."""
+    folder = workspace.path / "recipes"
+    folder.mkdir(exist_ok=True)
+    text = json.dumps(recipe.resolved(), indent=1)
+    publish(folder / f"{recipe.name}.json", lambda path: path.write_text(text + "\n", "utf-8"))
+
+
+def make_shards(
+    workspace: Workspace,
+    options: ShardOptions,
+    recipe: dict[str, Any] | None = None,
+    out: Path | None = None,
+) -> StepResult:
+    """Build the shard set ``shards`` of the workspace (or at ``out``)."""
+    from motionkit.shards.build import build_shards
+    from motionkit.shards.split import SplitShares
+
+    target = out or workspace.path / "shards"
+    made = build_shards(
+        workspace,
+        target,
+        rows_per_shard=options.rows_per_shard,
+        split=SplitShares(options.train, options.val, options.test),
+        salt=options.salt,
+        recipe=recipe,
+        require_captions=options.require_captions,
+        require_tracks=options.require_tracks,
+    )
+    summary = {**dataclasses.asdict(made), "path": str(made.path)}
+    splits = ", ".join(f"{count} {split}" for split, count in made.samples.items())
+    line = (
+        f"{sum(made.samples.values())} samples ({splits}), {made.hours * 60:.1f} min, "
+        f"{made.captions} captions, {made.bytes / 1e6:.1f} MB in {made.path}"
+    )
+    if made.left_out:
+        line += "; left out: " + _counts(made.left_out)
+    return StepResult("shards", summary, line)
+
+
+def train_k2m(
+    workspace: Workspace,
+    config: Any,
+    *,
+    shards: Path | None = None,
+    out: Path | None = None,
+    resume: bool = True,
+    progress: Progress | None = None,
+) -> StepResult:
+    """Train K2M on the workspace's shards (or on any shard set)."""
+    from motionkit.shards.reader import open_shards
+    from motionkit.training.k2m import train
+
+    folder = shards or workspace.path / "shards"
+    open_shards(folder)  # a missing or damaged set is told before torch is loaded
+    target = out or workspace.path / "models" / "k2m"
+    total = config.total_steps
+
+    def log(record: dict[str, Any]) -> None:
+        if progress is not None and "done" in record:
+            progress("train k2m", int(record["done"]), total)
+
+    summary = train(config, shards=folder, out=target, resume=resume, log=log)
+    if not summary:
+        raise TrainingError("training returned nothing")
+    return StepResult("train.k2m", summary.as_dict(), summary.line())
+
+
+def generate_motion(
+    workspace: Workspace,
+    text: str,
+    *,
+    model: Path | None = None,
+    out: Path | None = None,
+    seconds: float | None = None,
+    seed: int = 0,
+) -> Any:
+    """Generate a motion from text with the workspace's K2M (or another model folder)."""
+    from motionkit.generation.k2m import generate
+
+    folder = model or workspace.path / "models" / "k2m"
+    if not folder.is_dir():
+        raise UsageError(f"there is no trained model at {folder}.", hint="motionkit train k2m")
+    target = out or workspace.path / "generated"
+    return generate(folder, text, out=target, seconds=seconds, seed=seed)
+
+
+def make_report(
+    workspace: Workspace, options: ReportOptions, out: Path | None = None
+) -> StepResult:
+    """Write the HTML report of the workspace."""
+    from motionkit.report.build import build_report
+
+    shards = workspace.path / "shards"
+    models = workspace.path / "models"
+    target = out or workspace.path / "report.html"
+    path = build_report(
+        workspace,
+        target,
+        shards=shards if shards.is_dir() else None,
+        train_logs=sorted(models.glob("*/train_log.jsonl")),
+        generated=sorted((workspace.path / "generated").glob("*.npz")),
+        title=options.title,
+    )
+    return StepResult("report", {"path": str(path)}, f"open {path} in a browser")
+
+
+def describe(summary: StageSummary) -> str:
+    """One line for people: what became of the items."""
+    pieces = [f"{summary.kept} kept"]
+    if summary.dropped:
+        pieces.append(f"{summary.dropped.total()} dropped ({_counts(summary.dropped)})")
+    if summary.failed:
+        pieces.append(f"{summary.failed.total()} failed ({_counts(summary.failed)})")
+    if summary.done_before:
+        pieces.append(f"{summary.done_before} done before")
+    if not summary.processed and summary.done_before:
+        return f"nothing new, {summary.done_before} done before"
+    return ", ".join(pieces) + f", {summary.seconds:.1f} s"
+
+
+def _counts(counter: dict[str, int]) -> str:
+    ordered = sorted(counter.items(), key=lambda pair: (-pair[1], pair[0]))
+    return ", ".join(f"{name} {count}" for name, count in ordered)

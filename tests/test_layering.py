@@ -1,0 +1,89 @@
+"""Who may import whom: docs/architecture.md, checked by reading the imports."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent / "motionkit"
+
+BASE = {"errors", "records", "keypoints"}
+MAY_IMPORT: dict[str, set[str]] = {
+    "errors": set(),
+    "records": set(),
+    "keypoints": set(),
+    "stage": {"errors"},
+    "workspace": BASE,
+    "catalogue": BASE | {"workspace"},
+    "video": BASE,
+    "bodies": BASE,
+    "models": BASE | {"bodies"},
+    "backends": BASE | {"video"},
+    "stages": BASE | {"stage", "video", "backends"},
+    "engines": BASE | {"stage", "workspace"},
+    "shards": BASE | {"stage", "workspace"},
+    "training": BASE | {"shards", "models", "bodies", "backends"},
+    "evaluation": BASE | {"shards", "models", "bodies"},
+    "generation": BASE | {"models", "bodies", "training", "backends"},
+    "synth": BASE | {"bodies", "video"},
+}
+#: What a GPU machine that only trains may lack.
+NOT_FOR_TRAINING = {"decord", "duckdb", "mediapipe", "ultralytics", "av", "cv2", "typer"}
+
+
+def modules() -> list[Path]:
+    return sorted(ROOT.rglob("*.py"))
+
+
+def imports_of(path: Path) -> set[str]:
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def layer_of(dotted: str) -> str:
+    return dotted.split(".")[1] if dotted.count(".") else ""
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(ROOT)))
+def test_imports_point_downwards(path: Path) -> None:
+    layer = path.relative_to(ROOT).parts[0].removesuffix(".py")
+    used = {layer_of(name) for name in imports_of(path) if name.startswith("motionkit.")}
+    used -= {layer, "", "__version__"}
+    if layer in MAY_IMPORT:
+        assert used <= MAY_IMPORT[layer], f"{layer} must not import {used - MAY_IMPORT[layer]}"
+    elif layer not in ("cli", "__main__"):
+        assert "cli" not in used, "nothing imports cli"
+
+
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "stages").glob("[a-z]*.py")), ids=lambda path: path.stem
+)
+def test_no_stage_imports_another(path: Path) -> None:
+    others = {f"motionkit.stages.{p.stem}" for p in (ROOT / "stages").glob("[a-z]*.py")}
+    used = {name for name in imports_of(path) if any(name.startswith(o + ".") for o in others)}
+    assert not used
+
+
+@pytest.mark.parametrize(
+    "module",
+    ["motionkit.training.k2m", "motionkit.shards.reader", "motionkit.evaluation.lifting"],
+)
+def test_training_imports_without_the_data_path(module: str) -> None:
+    script = (
+        "import sys\n"
+        f"blocked = {sorted(NOT_FOR_TRAINING)!r}\n"
+        "class Block:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name.split('.')[0] in blocked: raise ImportError(name)\n"
+        "sys.meta_path.insert(0, Block())\n"
+        f"import {module}\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
