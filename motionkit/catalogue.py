@@ -103,7 +103,8 @@ def query(workspace: Workspace, sql: str) -> pa.Table:
                     "query takes one SELECT statement: the tables are read-only.",
                     hint='for example: motionkit query "SELECT count(*) FROM clips"',
                 )
-            result = connection.execute(statements[0]).to_arrow_table()
+            relation = connection.sql(sql)
+            result = relation.to_arrow_table()
         except duckdb.Error as error:
             views = ", ".join([*TABLES, *_DERIVED, "dropped", "failures"])
             raise UsageError(
@@ -165,7 +166,7 @@ def failures(workspace: Workspace, stage: str | None = None) -> list[dict[str, A
         ORDER BY f.stage, f.reason, f.item_id
     """
     with connect(workspace) as connection:
-        rows = connection.execute(sql, {"stage": stage}).to_arrow_table()
+        rows = connection.sql(sql, params={"stage": stage}).to_arrow_table()
     return rows.to_pylist()
 
 

@@ -35,9 +35,11 @@ STEPS: dict[str, str] = {
     "track": "motionkit.stages.track:Track",
     "caption": "motionkit.stages.caption:Caption",
     "shards": "motionkit.pipeline:ShardOptions",
-    "train.k2m": "motionkit.training.config:K2MTrainConfig",
+    "train.k2m": "motionkit.training.k2m_config:K2MTrainConfig",
     "report": "motionkit.pipeline:ReportOptions",
 }
+#: Steps whose section is nested and read by a function of their own.
+READERS: dict[str, str] = {"train.k2m": "motionkit.training.k2m_config:from_table"}
 #: Sections that are not steps.
 SETTINGS: dict[str, str] = {"engine": "motionkit.engines.local:EngineOptions"}
 
@@ -63,7 +65,18 @@ class Recipe:
 
 def parameters_of(step: str) -> type:
     """The dataclass that holds a step's (or setting's) parameters."""
-    module, _, name = {**STEPS, **SETTINGS}[step].partition(":")
+    return _named({**STEPS, **SETTINGS}[step])
+
+
+def step_parameters(step: str, values: Mapping[str, Any], where: str) -> Any:
+    """A step's parameters from plain values, checked."""
+    if step in READERS:
+        return _named(READERS[step])(values)
+    return build(parameters_of(step), values, where)
+
+
+def _named(place: str) -> Any:
+    module, _, name = place.partition(":")
     return getattr(importlib.import_module(module), name)
 
 
@@ -90,7 +103,7 @@ def load_recipe(name_or_path: str) -> Recipe:
         if not isinstance(value, dict):
             raise UsageError(f"{path}: '{section}' must be a section: write [{section}]")
     steps = {
-        step: build(parameters_of(step), sections[step], f"{path} [{step}]")
+        step: step_parameters(step, sections[step], f"{path} [{step}]")
         for step in STEPS
         if step in sections
     }
@@ -163,17 +176,22 @@ def model_of(cls: Any) -> type[pydantic.BaseModel]:
     return pydantic.create_model(cls.__name__, __config__=config, **fields)
 
 
-def parse_settings(cls: type, settings: list[str], where: str) -> dict[str, Any]:
-    """``["camera_max=0.03", …]`` → values, read as TOML (a bare word is a string)."""
+def parse_settings(settings: list[str], where: str) -> dict[str, Any]:
+    """``["camera_max=0.03", "text.steps=50"]`` → nested values, read as TOML (a bare word is a
+    string)."""
     values: dict[str, Any] = {}
     for text in settings:
         key, separator, value = text.partition("=")
         if not separator:
             raise UsageError(f"{where}: --set takes KEY=VALUE, not {text!r}.")
+        *tables, last = key.strip().split(".")
+        place = values
+        for name in tables:
+            place = place.setdefault(name, {})
         try:
-            values[key.strip()] = tomllib.loads(f"value = {value}")["value"]
+            place[last] = tomllib.loads(f"value = {value}")["value"]
         except tomllib.TOMLDecodeError:
-            values[key.strip()] = value.strip()
+            place[last] = value.strip()
     return values
 
 

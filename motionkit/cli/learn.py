@@ -48,11 +48,10 @@ def train_k2m(
     Example: motionkit train k2m --shards motion/shards
     """
     from motionkit.pipeline import train_k2m as train
-    from motionkit.recipes import build, parameters_of, parse_settings
+    from motionkit.recipes import parse_settings, step_parameters
 
     console: Console = context.obj
-    cls = parameters_of("train.k2m")
-    config = build(cls, parse_settings(cls, settings or [], "train k2m"), "train k2m")
+    config = step_parameters("train.k2m", parse_settings(settings or [], "train k2m"), "train k2m")
     workspace = console.workspace(create=shards is not None)
     result = train(
         workspace, config, shards=shards, out=out, resume=not fresh, progress=console.progress()

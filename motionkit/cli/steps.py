@@ -44,7 +44,7 @@ def parameters(
     last = workspace.current(cls.table) if hasattr(cls, "table") else None
     base = {k: v for k, v in (last or {}).get("parameters", {}).items() if k in known}
     named = {key: value for key, value in given.items() if value is not None}
-    chosen = parse_settings(cls, settings or [], step)
+    chosen = parse_settings(settings or [], step)
     return build(cls, {**base, **named, **chosen}, step)
 
 

@@ -1,0 +1,48 @@
+"""Recipes: unknown keys, wrong values, order, names."""
+
+from pathlib import Path
+
+import pytest
+
+from motionkit.errors import UsageError
+from motionkit.recipes import find_recipe, load_recipe, recipe_folder
+
+SHIPPED = sorted(path.stem for path in recipe_folder().glob("*.toml"))
+
+
+def written(tmp_path: Path, text: str) -> str:
+    path = tmp_path / "mine.toml"
+    path.write_text(text)
+    return str(path)
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_every_shipped_recipe_loads_by_name(name: str) -> None:
+    assert load_recipe(name).name == name
+
+
+def test_steps_run_in_the_pipelines_order(tmp_path: Path) -> None:
+    recipe = load_recipe(written(tmp_path, "[track]\ngrid = 4\n[scan]\n[shards]\n"))
+    assert list(recipe.steps) == ["scan", "track", "shards"]
+    assert recipe.steps["track"].grid == 4
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[tracks]\n", "did you mean 'track'"),
+        ("[track]\ngird = 4\n", "did you mean 'grid'"),
+        ("[track]\ngrid = 'six'\n", "grid = 'six'"),
+        ("[track\n", "not valid TOML"),
+        ("track = 3\n", r"write \[track\]"),
+    ],
+)
+def test_what_is_wrong_is_named(tmp_path: Path, text: str, words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        load_recipe(written(tmp_path, text))
+
+
+def test_an_unknown_name_lists_the_shipped_ones() -> None:
+    with pytest.raises(UsageError) as caught:
+        find_recipe("no-such")
+    assert "people" in str(caught.value.hint)
