@@ -56,7 +56,7 @@ def _fill_runs(flags: BoolArray, *, value: bool, shorter: int, ends: bool) -> Bo
     stops = np.concatenate([edges, [len(flags)]])
     for start, stop in zip(starts, stops, strict=True):
         at_end = start == 0 or stop == len(flags)
-        if stop - start < shorter and (ends or not at_end) and stop > start:
-            if flags[start] == value:
-                out[start:stop] = not value
+        short = 0 < stop - start < shorter and (ends or not at_end)
+        if short and flags[start] == value:
+            out[start:stop] = not value
     return out

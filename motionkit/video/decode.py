@@ -18,19 +18,13 @@ from numpy.typing import NDArray
 
 from motionkit.errors import InputError
 from motionkit.video.container import open_video, pictures
-from motionkit.video.probe import PacketIndex, clockwise, index_packets
+from motionkit.video.probe import PacketIndex, clockwise, index_packets, turned
 
 #: A chunk of full-size frames is cut short at this many bytes, however many frames were asked.
 CHUNK_BYTES: Final = 64 * 2**20
 
 #: Reading starts at a key frame when that spares at least this many pictures.
 SEEK_FROM: Final = 8
-
-_TURN: Final = {
-    90: cv2.ROTATE_90_CLOCKWISE,
-    180: cv2.ROTATE_180,
-    270: cv2.ROTATE_90_COUNTERCLOCKWISE,
-}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -199,8 +193,7 @@ def _shown(picture: Any, size: tuple[int, int]) -> NDArray[np.uint8]:
     # Streams may change their size on the way; the first picture's size holds for all.
     width, height = size
     frame = picture.to_ndarray(format="rgb24", width=width, height=height)
-    turn = clockwise(picture)
-    return cv2.rotate(frame, _TURN[turn]) if turn else frame
+    return turned(frame, clockwise(picture))
 
 
 def _numbered(

@@ -92,18 +92,18 @@ def draw_tracks(
         shown = np.asarray(visible, bool)[-(trail + 1) :].copy()
     shown &= np.isfinite(path).all(axis=2)
     layer = frame.copy()
-    width = max(1, _stroke(frame) - 1)
+    width = _stroke(frame)
     steps = len(path) - 1
     for i in range(steps):
         age = (i + 1) / max(steps, 1)  # 0 old … 1 new
-        layer_i = layer if i == 0 else layer.copy()
+        layer_i = layer.copy()
         for n in np.flatnonzero(shown[i] & shown[i + 1]):
             _line(layer_i, path[i, n], path[i + 1, n], colour, width)
         layer = cv2.addWeighted(layer_i, age * opacity, layer, 1 - age * opacity, 0)
     dots = layer.copy()
     if len(path):
         for n in np.flatnonzero(shown[-1]):
-            _dot(dots, path[-1, n], colour, width * 1.2)
+            _dot(dots, path[-1, n], colour, width + 0.5)
     return cv2.addWeighted(dots, opacity, layer, 1 - opacity, 0)
 
 
