@@ -25,9 +25,11 @@ from motionkit.video.sidecars import read_sidecars
 
 #: What counts as a video inside a folder; a file named directly may have any name.
 EXTENSIONS: Final = frozenset(
-    (".mp4", ".m4v", ".mov", ".3gp", ".mkv", ".webm", ".avi", ".wmv", ".flv", ".ogv", ".gif")
-    + (".ts", ".mts", ".m2ts", ".mpg", ".mpeg")
-)
+    {
+        ".mp4", ".m4v", ".mov", ".3gp", ".mkv", ".webm", ".avi", ".wmv", ".flv", ".ogv", ".gif",
+        ".ts", ".mts", ".m2ts", ".mpg", ".mpeg",
+    }
+)  # fmt: skip
 _BLOCK: Final = 2**20
 
 

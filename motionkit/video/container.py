@@ -93,10 +93,10 @@ def _video_stream(container: Any, name: str) -> Any:
 
 
 def packets(container: Any, stream: Any) -> Iterator[Any]:
-    """The stream's packets, the flushing one (size 0) last. Ends quietly where the file breaks
-    off: whoever counts sees that from the number declared."""
+    """The stream's packets (all streams' for None), the flushing ones (size 0) last. Ends
+    quietly where the file breaks off: whoever counts sees that from what was declared."""
     try:
-        yield from container.demux(stream)
+        yield from container.demux(*([] if stream is None else [stream]))
     except av.FFmpegError:
         return
 

@@ -1,8 +1,8 @@
 """Frames of a video, in chunks of bounded memory: decord where it is exact, else PyAV.
 
 Both give the same pictures, ordinals and presentation times on sound files (tested bit for
-bit). decord 0.6 is the faster one, but wrong or dead on AV1, files cut with an edit list and
-truncated files: those are told from the packets before it is asked.
+bit). decord 0.6 is the faster one, but wrong or dead on AV1, MPEG transport streams, files cut
+with an edit list and truncated files: those are told from the packets before it is asked.
 """
 
 from __future__ import annotations
@@ -22,6 +22,12 @@ from motionkit.video.probe import PacketIndex, clockwise, index_packets, turned
 
 #: A chunk of full-size frames is cut short at this many bytes, however many frames were asked.
 CHUNK_BYTES: Final = 64 * 2**20
+
+#: Where decord 0.6 was found exact. In MPEG transport streams it gave the last frame sixty times.
+_DECORD_CONTAINERS: Final = ("mov,mp4", "matroska")
+
+#: Where a seek lands on or before the key frame asked for.
+_SEEK_CONTAINERS: Final = _DECORD_CONTAINERS
 
 #: Reading starts at a key frame when that spares at least this many pictures.
 SEEK_FROM: Final = 8
@@ -76,7 +82,8 @@ def choose_decoder(path: str) -> str:
     Raises InputError as `probe.index_packets` does.
     """
     index = index_packets(path)
-    if index.codec == "av1" or index.truncated or not index.seekable:
+    exact = index.container.startswith(_DECORD_CONTAINERS)
+    if not exact or index.codec == "av1" or index.truncated or not index.seekable:
         return "pyav"
     try:
         reader = _open_decord(path)
@@ -202,21 +209,17 @@ def _numbered(
     """Decoded pictures with their ordinals, from shortly before the first wanted one on."""
     if not len(wanted):
         return
+    start = 0
+    if index.seekable and wanted[0] >= SEEK_FROM and index.container.startswith(_SEEK_CONTAINERS):
+        keys = np.flatnonzero(index.keys[: wanted[0] + 1])
+        start = int(keys[-1]) if len(keys) else 0
     container, stream = open_video(path)
     with container:
-        start = 0
-        if index.seekable and wanted[0] >= SEEK_FROM:
-            keys = np.flatnonzero(index.keys[: wanted[0] + 1])
-            start = int(keys[-1]) if len(keys) else 0
         if start:
             container.seek(int(index.pts[start]), stream=stream, backward=True)
         for count, picture in enumerate(pictures(container, stream, Path(path).name)):
-            if not start:
-                ordinal = count
-            elif picture.pts is None:
-                continue
-            else:
-                ordinal = int(np.searchsorted(index.pts, picture.pts))
+            # A picture before the key frame (an open group) may be broken, but is not wanted.
+            ordinal = int(np.searchsorted(index.pts, picture.pts)) if start else count
             if ordinal >= len(index.times_s):
                 return
             yield ordinal, picture

@@ -170,8 +170,16 @@ def _index(path: str, size: int, mtime_ns: int) -> PacketIndex:
         shown: dict[int, tuple[bool, int]] = {}  # pts → key frame, duration
         edit_list = corrupt = untimed = double = False
         first_is_key: bool | None = None
-        for packet in packets(container, stream):
+        declared = stream.frames or None
+        end_s = 0.0  # of whatever lasts longest, sound included
+        # Matroska declares no frame count, only how long the longest stream is.
+        for packet in packets(container, stream if declared else None):
             if packet.size == 0:
+                continue
+            if packet.pts is not None:
+                shown_for = float((packet.pts + (packet.duration or 0)) * packet.time_base)
+                end_s = max(end_s, shown_for)
+            if packet.stream_index != stream.index:
                 continue
             if packet.is_corrupt:
                 corrupt = True
@@ -187,7 +195,7 @@ def _index(path: str, size: int, mtime_ns: int) -> PacketIndex:
                 shown[packet.pts] = (packet.is_keyframe, packet.duration or 0)
         codec, form = stream.codec_context.codec.canonical_name, container.format.name
         stored = stream.codec_context.width, stream.codec_context.height
-        declared = stream.frames or None
+        claimed_s = (container.duration or 0) / 1e6 if "matroska" in form else 0.0
         tick = float(stream.time_base)
         rate = stream.average_rate or stream.guessed_rate
     length = 1 / float(rate) if rate else 1 / 30
@@ -202,7 +210,9 @@ def _index(path: str, size: int, mtime_ns: int) -> PacketIndex:
         last = float(np.median(np.diff(times))) if len(times) > 1 else length
     # A list that begins before 0 was cut with an edit list even where no packet is marked.
     edit_list = edit_list or int(pts[0]) < 0
-    short = declared is not None and not edit_list and not untimed and len(pts) < declared
+    short = claimed_s - end_s > max(0.25, 0.02 * claimed_s)
+    if declared is not None and not edit_list and not untimed:
+        short = len(pts) < declared
     return PacketIndex(
         codec=codec,
         container=form,
