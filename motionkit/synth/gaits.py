@@ -95,28 +95,33 @@ def arc(speed: float, turn_per_s: float) -> Path:
     )
 
 
-def swing_arms(p: Puppet, phases: dict[str, Float], size: float, elbow: float) -> None:
-    """Each arm swings with the leg of the other side; the trunk counters the pelvis."""
+def swing_arms(
+    p: Puppet, phases: dict[str, Float], size: float, elbow: float, ahead: float = 0.02
+) -> None:
+    """Each arm swings with the leg of the other side; the trunk counters the pelvis.
+
+    ``ahead`` is the phase at which a foot is furthest forward.
+    """
     size *= p.style.swing
     for name in ("left", "right"):
         side, _ = p.side(name)
-        # This side's foot is furthest ahead just before phase 0: its arm is then behind.
-        wave = -np.cos(2 * np.pi * (phases[name] - 0.02))
+        wave = -np.cos(2 * np.pi * (phases[name] - ahead))
         side.flex = side.flex + size * wave
         side.elbow = side.elbow + elbow + 0.35 * size * (1 + wave)
-    turn = np.cos(2 * np.pi * phases["left"])
+    turn = np.cos(2 * np.pi * (phases["left"] - ahead))
     p.spine_twist += 0.25 * size * turn
     p.yaw = p.yaw - 3.0 * turn
     p.roll = p.roll + 2.0 * np.sin(2 * np.pi * phases["left"])
 
 
-def _walk_on(p: Puppet, path: Path, **changes: float) -> None:
+def _walk_on(p: Puppet, path: Path, forwards: bool = True, **changes: float) -> None:
     first = float(p.rng.uniform())
     gait = Stepping(first=first, **changes)
     phases = step(p, path, gait)
     p.y = p.y - 0.012 * p.style.bounce
     p.bend += 2
-    swing_arms(p, phases, 22.0, 6.0)
+    # Walking backwards a foot is furthest forward when it leaves the floor.
+    swing_arms(p, phases, 22.0, 6.0, ahead=0.02 if forwards else gait.duty)
     p.sway(0.5)
 
 
@@ -126,7 +131,9 @@ def _walk(p: Puppet) -> None:
 
 def _walk_backwards(p: Puppet) -> None:
     speed = p.rng.uniform(0.65, 0.85) * p.amp
-    _walk_on(p, straight(0, -speed), heel_strike=-12.0, heel_off=-6.0, lift=0.09, period=1.15)
+    _walk_on(
+        p, straight(0, -speed), False, heel_strike=-12.0, heel_off=-6.0, lift=0.09, period=1.15
+    )
 
 
 def _walk_arc(p: Puppet, sign: float) -> None:
@@ -139,14 +146,14 @@ def _run(p: Puppet) -> None:
     path: Path = straight(0, speed)
     if p.rng.uniform() < 0.5:  # half of the runs go round, so that they stay near the camera
         path = arc(speed, float(p.rng.choice([-1, 1]) * p.rng.uniform(60, 80)))
-    _jog_on(p, path, heel_off=62.0, lift=0.26)
+    _jog_on(p, path, heel_off=62.0, lift=0.26, knee_up=0.0)
 
 
 def _jog_in_place(p: Puppet) -> None:
-    _jog_on(p, straight(), heel_off=50.0, lift=0.24)
+    _jog_on(p, straight(), heel_off=50.0, lift=0.24, knee_up=0.68)
 
 
-def _jog_on(p: Puppet, path: Path, *, heel_off: float, lift: float) -> None:
+def _jog_on(p: Puppet, path: Path, *, heel_off: float, lift: float, knee_up: float) -> None:
     gait = Stepping(
         period=0.72,
         duty=0.36,
@@ -167,7 +174,9 @@ def _jog_on(p: Puppet, path: Path, *, heel_off: float, lift: float) -> None:
         swing = np.clip((phases[name] - gait.duty) / (1 - gait.duty), 0, 1)
         side.dangle = bump(swing) ** 0.5
         side.point = 15 * bump(swing)
-        side.flex = side.flex - 4 - 34 * p.style.swing**0.5 * np.cos(2 * np.pi * phases[name])
+        side.flex = (
+            side.flex - 4 - 34 * p.style.swing**0.5 * np.cos(2 * np.pi * (phases[name] - knee_up))
+        )
         side.elbow = side.elbow + 62
         side.abduct += 6
     turn = np.cos(2 * np.pi * phases["left"])
@@ -188,7 +197,7 @@ def _march(p: Puppet) -> None:
         side.lift = 0.36 * p.amp * up
         side.foot_z = side.foot_z + 0.24 * p.amp * up
         side.dangle, side.point = up, 12 * up
-        side.flex = side.flex - 30 * p.amp * np.cos(2 * np.pi * phases[name])
+        side.flex = side.flex - 30 * p.amp * np.cos(2 * np.pi * (phases[name] - 0.78))
         side.elbow = side.elbow + 30
     p.sway(0.4)
 
