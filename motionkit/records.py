@@ -147,6 +147,7 @@ TABLES: Final[Mapping[str, pa.Schema]] = {
         times_s=array(pa.float64(), "F", "their presentation times"),
         boxes=array(pa.float32(), "F,5", "x0, y0, x1, y1 in pixels, score; all 0 where nobody"),
         keypoints=array(pa.float32(), "F,17,3", "x, y in pixels, confidence 0..1"),
+        person=array(pa.int32(), "F", "which person of the shot it is: 0, 1 …; -1 where nobody"),
         camera=array(pa.float32(), "F", "highest camera score since the measured frame before"),
         backend=pa.string(),
     ),

@@ -1,0 +1,193 @@
+"""`detect`, the first pass: where the person of each shot is, measured on some frames a second.
+
+The boxes and keypoints decide which stretches become clips (`filter`), and name the person that
+the second pass (`pose`) measures.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from motionkit.backends.people import People, PersonDetector, person_detector
+from motionkit.errors import InputError, UsageError
+from motionkit.stage import Dropped, Item, Kept, Outcome, Tables
+from motionkit.stages._tracklets import largest, link
+from motionkit.video.decode import read_frames
+from motionkit.video.resample import resample_ordinals
+
+TARGETS = ("largest",)
+
+
+@dataclasses.dataclass(frozen=True)
+class Detect:
+    """Find the person of every shot."""
+
+    backend: str = "mediapipe"
+    """Who finds people: 'mediapipe'."""
+    fps: float = 10.0
+    """Frames measured per second of video, by presentation time."""
+    target: str = "largest"
+    """Which person is kept where there are several."""
+    score_min: float = 0.75
+    """A person whose detector score never reaches this is nobody."""
+    people_share_min: float = 0.05
+    """A shot with a person in a smaller share of its measured frames is dropped: no-person."""
+    max_height: int = 540
+    """Higher pictures are shrunk to this many pixels before the detector sees them."""
+
+    name: ClassVar[str] = "detect"
+    version: ClassVar[int] = 1
+    table: ClassVar[str] = "detections"
+    reads: ClassVar[tuple[str, ...]] = ("videos", "scans")
+
+    def __post_init__(self) -> None:
+        if self.target not in TARGETS:
+            raise UsageError(f"--target must be one of {', '.join(TARGETS)}, not '{self.target}'")
+        if not 0 < self.fps <= 240:
+            raise UsageError(f"--fps must lie above 0 and not above 240, not {self.fps}")
+        object.__setattr__(self, "_detector", person_detector(self.backend))
+
+    @property
+    def detector(self) -> PersonDetector:
+        """The backend; its models are loaded by `setup` only."""
+        return getattr(self, "_detector")  # noqa: B009 - not a field: it is no parameter
+
+    def identity(self, tables: Tables) -> dict[str, Any]:
+        """Parameters, backend and weights, and what was read."""
+        return {
+            **dataclasses.asdict(self),
+            "backend": {"spec": self.backend, **self.detector.identity()},
+            "videos": tables.fingerprint("videos"),
+            "scans": tables.fingerprint("scans"),
+        }
+
+    def items(self, tables: Tables) -> Iterator[Item]:
+        """Every shot of every scanned video."""
+        videos: dict[str, dict[str, Any]] = {}
+        columns = ["video_id", "path", "decoder", "width", "height", "frame_times_s"]
+        for row in tables.rows("videos", columns):
+            videos.setdefault(row["video_id"], row)
+        for row in tables.rows("scans", ["video_id", "camera", "shots"]):
+            video = videos[row["video_id"]]
+            for shot in row["shots"]:
+                first, last = int(shot["first"]), int(shot["last"])
+                data = {k: video[k] for k in ("video_id", "path", "decoder", "width", "height")}
+                data["first"], data["last"] = first, last
+                data["times_s"] = np.asarray(video["frame_times_s"])[first : last + 1]
+                data["camera"] = np.asarray(row["camera"])[first : last + 1]
+                yield Item(str(shot["shot_id"]), data)
+
+    def setup(self) -> None:
+        """Load the models. OpenCV stays on one thread: the engine has a worker for every core."""
+        cv2.setNumThreads(1)
+        self.detector.setup()
+
+    def process(self, item: Item) -> Outcome:
+        """Measure the shot; Dropped('no-person') where next to nobody is seen.
+
+        Raises InputError 'frames-missing' where the video gives fewer frames than it did before.
+        """
+        data = item.data
+        first, last = int(data["first"]), int(data["last"])
+        shot_times = np.asarray(data["times_s"], np.float64)
+        ordinals = measured_ordinals(shot_times, self.fps) + first
+        people, times_s = self._look(data, ordinals)
+        if len(people) != len(ordinals):
+            raise InputError(
+                "frames-missing",
+                f"{len(ordinals)} frames were asked of {data['path']}, {len(people)} came",
+            )
+        row = {
+            "video_id": data["video_id"],
+            "first": first,
+            "last": last,
+            "width": data["width"],
+            "height": data["height"],
+            "ordinals": ordinals,
+            "times_s": times_s,
+            "camera": camera_between(np.asarray(data["camera"]), ordinals - first),
+            "backend": self.backend,
+            **chosen_person(people, times_s, self.score_min),
+        }
+        share = float((row["person"] >= 0).mean())
+        if share < self.people_share_min or share == 0:
+            return Dropped("no-person", share, self.people_share_min, row)
+        return Kept(row)
+
+    def _look(
+        self, data: dict[str, Any], ordinals: NDArray[np.int32]
+    ) -> tuple[list[People], NDArray[np.float64]]:
+        """The people of the frames ``ordinals``, in pixels of the whole picture, and the times."""
+        self.detector.reset()
+        people: list[People] = []
+        times: list[NDArray[np.float64]] = []
+        for chunk in read_frames(
+            data["path"],
+            decoder=data["decoder"],
+            ordinals=ordinals,
+            max_height=self.max_height,
+        ):
+            height, width = chunk.frames.shape[1:3]
+            scale = np.array([data["width"] / width, data["height"] / height], np.float32)
+            found = self.detector.detect(chunk.frames, chunk.times_s)
+            people += [_scaled(p, scale) for p in found]
+            times.append(chunk.times_s)
+        return people, np.concatenate(times) if times else np.zeros(0)
+
+
+def measured_ordinals(times_s: NDArray[np.float64], fps: float) -> NDArray[np.int32]:
+    """Ordinals within a shot: about ``fps`` a second by presentation time, first and last too.
+
+    The last one takes the place of the one before where that is much nearer than the others:
+    speeds over a very short time are noise.
+    """
+    spaced = np.unique(resample_ordinals(times_s, fps=fps))
+    last = len(times_s) - 1
+    if len(spaced) > 1 and times_s[last] - times_s[spaced[-1]] < 0.75 / fps:
+        spaced = spaced[:-1]
+    return np.unique(np.append(spaced, last)).astype(np.int32)
+
+
+def camera_between(
+    camera: NDArray[np.floating], ordinals: NDArray[np.int32]
+) -> NDArray[np.float32]:
+    """Highest camera score since the measured frame before; 0 for the first.
+
+    ``camera`` [shot frames], ``ordinals`` [F] within the shot, rising.
+    """
+    out = np.zeros(len(ordinals), np.float32)
+    for i in range(1, len(ordinals)):
+        out[i] = camera[ordinals[i - 1] + 1 : ordinals[i] + 1].max()
+    return out
+
+
+def chosen_person(
+    people: list[People], times_s: NDArray[np.float64], score_min: float
+) -> dict[str, NDArray[Any]]:
+    """Columns boxes [F, 5], keypoints [F, 17, 3] and person [F] of the person kept."""
+    chosen = largest(people, link(people, times_s), score_min)
+    boxes = np.zeros((len(people), 5), np.float32)
+    keypoints = np.zeros((len(people), 17, 3), np.float32)
+    for frame, (person, place) in enumerate(chosen):
+        if person >= 0:
+            boxes[frame] = people[frame].boxes[place]
+            keypoints[frame] = people[frame].keypoints[place]
+    return {
+        "boxes": boxes,
+        "keypoints": keypoints,
+        "person": np.array([person for person, _ in chosen], np.int32),
+    }
+
+
+def _scaled(people: People, scale: NDArray[np.float32]) -> People:
+    boxes, keypoints = people.boxes.copy(), people.keypoints.copy()
+    boxes[:, 0:2] *= scale
+    boxes[:, 2:4] *= scale
+    keypoints[:, :, :2] *= scale
+    return People(boxes, keypoints)

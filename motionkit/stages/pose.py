@@ -1,0 +1,175 @@
+"""`pose`, the second pass: the keypoints of every kept clip at a constant rate.
+
+The chosen person is the one in the box that the first pass followed; each source frame is
+decoded and measured once, however often the output rate shows it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from motionkit.backends.people import PoseEstimator, body_box, pose_estimator
+from motionkit.errors import InputError, UsageError
+from motionkit.records import unflatten
+from motionkit.stage import Dropped, Item, Kept, Outcome, Tables
+from motionkit.video.decode import read_frames
+from motionkit.video.resample import resample_ordinals
+
+
+@dataclasses.dataclass(frozen=True)
+class Pose:
+    """Measure the keypoints of every clip."""
+
+    backend: str = "mediapipe"
+    """Who measures keypoints: 'mediapipe'."""
+    fps: float = 30.0
+    """Output frames per second."""
+    found_share_min: float = 0.5
+    """A clip with the person in a smaller share of its frames is dropped: keypoints-missing."""
+    max_height: int = 1080
+    """Higher pictures are shrunk to this many pixels before they are measured."""
+
+    name: ClassVar[str] = "pose"
+    version: ClassVar[int] = 1
+    table: ClassVar[str] = "keypoints"
+    reads: ClassVar[tuple[str, ...]] = ("videos", "detections", "verdicts")
+
+    def __post_init__(self) -> None:
+        if not 0 < self.fps <= 240:
+            raise UsageError(f"--fps must lie above 0 and not above 240, not {self.fps}")
+        if not 0 <= self.found_share_min <= 1:
+            raise UsageError(f"--found-share-min is a share of 0 to 1, not {self.found_share_min}")
+        object.__setattr__(self, "_estimator", pose_estimator(self.backend))
+
+    @property
+    def estimator(self) -> PoseEstimator:
+        """The backend; its models are loaded by `setup` only."""
+        return getattr(self, "_estimator")  # noqa: B009 - not a field: it is no parameter
+
+    def identity(self, tables: Tables) -> dict[str, Any]:
+        """Parameters, backend and weights, and what was read."""
+        return {
+            **dataclasses.asdict(self),
+            "backend": {"spec": self.backend, **self.estimator.identity()},
+            "videos": tables.fingerprint("videos"),
+            "verdicts": tables.fingerprint("verdicts"),
+        }
+
+    def items(self, tables: Tables) -> Iterator[Item]:
+        """The kept clips."""
+        videos: dict[str, dict[str, Any]] = {}
+        columns = ["video_id", "path", "decoder", "width", "height", "frame_times_s"]
+        for row in tables.rows("videos", columns):
+            videos.setdefault(row["video_id"], row)
+        kept = {
+            row["item_id"]: [c for c in row["candidates"] if c["outcome"] == "kept"]
+            for row in tables.rows("verdicts", ["candidates"])
+        }
+        for row in tables.rows("detections", ["video_id", "ordinals", "times_s", "boxes"]):
+            video = videos[row["video_id"]]
+            ordinals = np.asarray(row["ordinals"])
+            for clip in kept.get(row["item_id"], ()):
+                first, last = int(clip["first"]), int(clip["last"])
+                inside = (ordinals >= first) & (ordinals <= last)
+                data = {k: video[k] for k in ("video_id", "path", "decoder", "width", "height")}
+                data |= {k: clip[k] for k in ("clip_id", "t0_s", "t1_s")}
+                data["first"] = first
+                data["times_s"] = np.asarray(video["frame_times_s"])[first : last + 1]
+                data["box_times_s"] = np.asarray(row["times_s"])[inside]
+                data["boxes"] = unflatten(row["boxes"], -1, 5)[inside]
+                yield Item(str(clip["clip_id"]), data)
+
+    def setup(self) -> None:
+        """Load the models. OpenCV stays on one thread: the engine has a worker for every core."""
+        cv2.setNumThreads(1)
+        self.estimator.setup()
+
+    def process(self, item: Item) -> Outcome:
+        """M_2D of the clip; Dropped('keypoints-missing') where the person is hardly ever found.
+
+        Raises InputError 'frames-missing' where the video gives fewer frames than it did before.
+        """
+        data = item.data
+        times_s = np.asarray(data["times_s"], np.float64)
+        shown = resample_ordinals(times_s, self.fps, float(data["t0_s"]), float(data["t1_s"]))
+        unique, place = np.unique(shown, return_inverse=True)
+        boxes = boxes_between(
+            np.asarray(data["box_times_s"]), np.asarray(data["boxes"]), times_s[unique]
+        )
+        measured = self._look(data, unique + int(data["first"]), boxes)
+        keypoints = measured[place]
+        width, height = int(data["width"]), int(data["height"])
+        m2d = np.empty((len(shown), 18, 3), np.float32)
+        m2d[:, :17] = keypoints
+        m2d[:, 17] = (width, height, 1)
+        out_boxes = np.zeros((len(shown), 5), np.float32)
+        for i, points in enumerate(keypoints):
+            box = body_box(points, width, height)
+            if box is not None:
+                out_boxes[i] = (*box, points[:, 2].mean())
+        row = {
+            "video_id": data["video_id"],
+            "clip_id": data["clip_id"],
+            "fps": self.fps,
+            "width": width,
+            "height": height,
+            "frames": len(shown),
+            "ordinals": shown + int(data["first"]),
+            "m2d": m2d,
+            "boxes": out_boxes,
+            "backend": self.backend,
+        }
+        share = float((keypoints[:, :, 2] > 0).any(1).mean())
+        if share < self.found_share_min:
+            return Dropped("keypoints-missing", share, self.found_share_min, row)
+        return Kept(row)
+
+    def _look(
+        self, data: dict[str, Any], ordinals: NDArray[np.int32], boxes: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """Keypoints [n, 17, 3] of the frames ``ordinals``, in pixels of the whole picture."""
+        self.estimator.reset()
+        out = np.zeros((len(ordinals), 17, 3), np.float32)
+        done = 0
+        for chunk in read_frames(
+            data["path"],
+            decoder=data["decoder"],
+            ordinals=ordinals,
+            max_height=self.max_height,
+        ):
+            height, width = chunk.frames.shape[1:3]
+            scale = np.array([data["width"] / width, data["height"] / height], np.float32)
+            count = len(chunk.frames)
+            wanted = boxes[done : done + count] / np.concatenate([scale, scale])
+            keypoints = self.estimator.estimate(chunk.frames, wanted)
+            keypoints[:, :, :2] *= scale
+            out[done : done + count] = keypoints
+            done += count
+        if done != len(ordinals):
+            raise InputError(
+                "frames-missing",
+                f"{len(ordinals)} frames were asked of {data['path']}, {done} came",
+            )
+        return out
+
+
+def boxes_between(
+    box_times_s: NDArray[np.floating], boxes: NDArray[np.floating], times_s: NDArray[np.floating]
+) -> NDArray[np.float32]:
+    """Boxes [n, 4] at ``times_s`` [n], straight between the measured ``boxes`` [F, 4 or 5].
+
+    Frames where nobody was measured (no area) are passed over; beyond the first and last box
+    these hold. All zeros where there is no box at all.
+    """
+    seen = (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
+    if not seen.any():
+        return np.zeros((len(times_s), 4), np.float32)
+    at = np.asarray(box_times_s, np.float64)[seen]
+    sides = [np.interp(times_s, at, boxes[seen, side]) for side in range(4)]
+    return np.stack(sides, 1).astype(np.float32)

@@ -1,0 +1,280 @@
+"""The verdicts: every reason, exact frames, clip lengths."""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import pytest
+
+from motionkit.errors import UsageError
+from motionkit.records import CANDIDATE
+from motionkit.stage import Dropped, Item, Kept
+from motionkit.stages._scores import ShotScores, score_shot
+from motionkit.stages.detect import measured_ordinals
+from motionkit.stages.filter import Filter, drop_table, judge
+
+HEIGHT = 400  # of the picture
+
+
+def figure(x: float, y: float, size: float) -> np.ndarray:
+    """Keypoints [17, 3] of a standing person of ``size`` pixels whose middle is at (x, y)."""
+    rows = [0.07, 0.05, 0.05, 0.06, 0.06, 0.18, 0.18, 0.35, 0.35, 0.5, 0.5, 0.5, 0.5]
+    rows += [0.73, 0.73, 0.96, 0.96]
+    keypoints = np.ones((17, 3))
+    keypoints[:, 0] = x + size * 0.1 * np.array([0, *([1, -1] * 8)])
+    keypoints[:, 1] = y + size * (np.array(rows) - 0.5)
+    return keypoints
+
+
+@dataclasses.dataclass
+class Shot:
+    """A shot of ``seconds`` at 30 fps, somebody walking in the middle, measured 10 times a second;
+    tests spoil it."""
+
+    seconds: float = 5.0
+    size: float = 200.0
+
+    def __post_init__(self) -> None:
+        self.count = round(self.seconds * 30)
+        self.source_s = np.arange(self.count) / 30
+        self.ordinals = measured_ordinals(self.source_s, 10)
+        self.times_s = self.source_s[self.ordinals]
+        self.camera = np.zeros(self.count, np.float32)
+        self.keypoints = np.stack(
+            [figure(200 + 100 * np.sin(t), 200, self.size) for t in self.times_s]
+        )
+        self.person = np.zeros(len(self.ordinals), np.int32)
+        self.box_height = np.full(len(self.ordinals), self.size)
+
+    def at(self, t0_s: float, t1_s: float) -> np.ndarray:
+        """The measured frames of a stretch of time."""
+        return (self.times_s >= t0_s - 1e-6) & (self.times_s <= t1_s + 1e-6)
+
+    def row(self) -> dict[str, Any]:
+        boxes = np.zeros((len(self.ordinals), 5), np.float32)
+        boxes[:, 0] = self.keypoints[:, :, 0].min(1)
+        boxes[:, 2] = self.keypoints[:, :, 0].max(1)
+        boxes[:, 1], boxes[:, 3] = 200 - self.box_height / 2, 200 + self.box_height / 2
+        boxes[:, 4] = 1
+        boxes[self.person < 0] = 0
+        keypoints = np.where((self.person < 0)[:, None, None], 0, self.keypoints)
+        return {
+            "item_id": "v-shot",
+            "outcome": "kept",
+            "video_id": "v",
+            "first": 0,
+            "last": self.count - 1,
+            "height": HEIGHT,
+            "ordinals": self.ordinals,
+            "times_s": self.times_s,
+            "boxes": boxes.ravel(),
+            "keypoints": keypoints.astype(np.float32).ravel(),
+            "person": self.person,
+        }
+
+    def scores(self, params: Filter | None = None) -> ShotScores:
+        limit = (params or Filter()).camera_max
+        return score_shot(self.row(), self.camera, self.source_s, self.seconds, limit)
+
+    def verdicts(self, **parameters: Any) -> list[dict[str, Any]]:
+        params = Filter(**parameters)
+        return judge(self.scores(params), params)
+
+
+def brief(candidates: list[dict[str, Any]]) -> list[tuple[int, int, str | None]]:
+    return [(c["first"], c["last"], c["reason"]) for c in candidates]
+
+
+def test_a_good_shot_is_one_clip_with_all_its_frames_and_scores() -> None:
+    (clip,) = Shot(5.0).verdicts()
+    assert set(clip) == {field.name for field in CANDIDATE}
+    assert (clip["first"], clip["last"], clip["outcome"], clip["reason"]) == (0, 149, "kept", None)
+    assert (clip["t0_s"], clip["t1_s"]) == (0, pytest.approx(5.0))
+    assert clip["confident_share"] == clip["lower_body_share"] == 1
+    assert clip["box_height"] == pytest.approx(0.5)
+    # 100 px/s at the fastest with a body of 200 px: the mean of |cos| over 5 s is 0.64.
+    assert 0.25 < clip["speed_bh_s"] < 0.45
+    assert clip["camera"] == 0
+
+
+def test_moving_frames_are_cut_out_exactly() -> None:
+    shot = Shot(8.0)
+    shot.camera[100:130] = 0.01
+    candidates = shot.verdicts()
+    assert brief(candidates) == [
+        (0, 99, None),
+        (100, 131, "camera-moving"),
+        (132, 239, None),
+    ]
+    moved = candidates[1]
+    assert (moved["measured"], moved["threshold"]) == (pytest.approx(0.01), 0.0015)
+
+
+def test_a_stretch_longer_than_ten_seconds_falls_into_equal_clips() -> None:
+    candidates = Shot(25.0).verdicts()
+    assert [c["reason"] for c in candidates] == [None] * 3
+    assert [c["first"] for c in candidates[1:]] == [c["last"] + 1 for c in candidates[:-1]]
+    lengths = [c["t1_s"] - c["t0_s"] for c in candidates]
+    assert lengths == pytest.approx([25 / 3] * 3, abs=0.04)
+    assert len(Shot(10.0).verdicts()) == 1
+    assert max(c["t1_s"] - c["t0_s"] for c in Shot(19.99).verdicts()) <= 10.0
+
+
+def test_a_passing_stretch_under_two_seconds_is_too_short() -> None:
+    (dropped,) = Shot(1.9).verdicts()
+    assert (dropped["outcome"], dropped["reason"]) == ("dropped", "too-short")
+    assert (dropped["measured"], dropped["threshold"]) == (pytest.approx(1.9), 2.0)
+    assert Shot(2.0).verdicts()[0]["outcome"] == "kept"
+
+
+def test_hidden_legs() -> None:
+    shot = Shot(6.0)
+    shot.keypoints[shot.at(3, 6), 15, 2] = 0.1
+    candidates = shot.verdicts()
+    assert brief(candidates) == [(0, 87, None), (88, 179, "lower-body-hidden")]
+    assert candidates[1]["measured"] == pytest.approx(0.1)
+    assert candidates[1]["lower_body_share"] == 0
+
+
+def test_few_confident_keypoints() -> None:
+    shot = Shot(4.0)
+    shot.keypoints[:, :4, 2] = 0.4  # 13 of 17 = 0.76 are left
+    assert brief(shot.verdicts()) == [(0, 119, None)]
+    shot.keypoints[:, 4, 2] = 0.4
+    (dropped,) = shot.verdicts()
+    assert dropped["reason"] == "low-confidence"
+    assert (dropped["measured"], dropped["threshold"]) == (pytest.approx(12 / 17), 0.75)
+
+
+def test_small_people() -> None:
+    (dropped,) = Shot(4.0, size=130).verdicts()
+    assert dropped["reason"] == "too-small"
+    assert dropped["measured"] == pytest.approx(130 / HEIGHT)
+    assert Shot(4.0, size=140).verdicts()[0]["reason"] is None
+
+
+def test_nobody_there() -> None:
+    shot = Shot(7.0)
+    shot.person[shot.at(2.5, 4.4)] = -1
+    assert brief(shot.verdicts()) == [(0, 72, None), (73, 134, "no-person"), (135, 209, None)]
+    shot.person[:] = -1
+    (dropped,) = shot.verdicts()
+    assert (dropped["reason"], dropped["measured"]) == ("no-person", 0)
+
+
+def test_a_teleport_cuts_and_is_not_part_of_a_clip() -> None:
+    shot = Shot(6.0)
+    shot.keypoints[shot.at(3, 6), :, 0] += 150  # 0.75 body heights in 0.1 s
+    candidates = shot.verdicts(acceleration_max_bh_s2=1e6)
+    assert brief(candidates) == [(0, 87, None), (88, 92, "too-fast"), (93, 179, None)]
+    assert candidates[1]["measured"] > candidates[1]["threshold"] == 5.0
+
+
+def test_jerks_are_told_by_their_acceleration() -> None:
+    shot = Shot(6.0)
+    shot.keypoints[1::2, :, 0] += 60  # 3 body heights a second, there and back
+    (dropped,) = shot.verdicts(acceleration_max_bh_s2=50.0)
+    assert (dropped["reason"], dropped["threshold"]) == ("too-fast", 50.0)
+    assert dropped["measured"] == pytest.approx(60, rel=0.1)
+
+
+def test_a_frozen_person_is_too_still() -> None:
+    shot = Shot(4.0)
+    shot.keypoints[:] = shot.keypoints[0]
+    (dropped,) = shot.verdicts()
+    assert (dropped["reason"], dropped["measured"]) == ("too-still", pytest.approx(0, abs=1e-6))
+
+
+def test_speed_does_not_depend_on_the_size_of_the_picture() -> None:
+    small, large = Shot(4.0), Shot(4.0, size=400)
+    large.keypoints = small.keypoints * np.array([2, 2, 1])
+    assert large.scores().speed[1:] == pytest.approx(small.scores().speed[1:], rel=1e-5)
+
+
+def test_a_short_lapse_of_the_detector_is_bridged_a_long_one_cuts() -> None:
+    shot = Shot(6.0)
+    shot.person[shot.at(3.0, 3.1)] = -1
+    assert brief(shot.verdicts()) == [(0, 179, None)]
+    shot.person[shot.at(3.0, 3.6)] = -1
+    assert [c["reason"] for c in shot.verdicts()] == [None, "no-person", None]
+
+
+def test_two_people_never_share_a_clip() -> None:
+    shot = Shot(6.0)
+    shot.person[shot.at(3.0, 6.0)] = 1
+    assert brief(shot.verdicts()) == [(0, 87, None), (90, 179, None)]
+    # Not even across a lapse that would be bridged otherwise.
+    shot.person[shot.at(3.0, 3.1)] = -1
+    assert [c["outcome"] for c in shot.verdicts()][::2] == ["kept", "kept"]
+
+
+def test_moments_take_the_reason_of_their_surroundings() -> None:
+    shot = Shot(6.0)
+    shot.person[:] = -1
+    shot.person[30] = 0
+    assert [c["reason"] for c in shot.verdicts()] == ["no-person"]
+
+
+def test_other_boxes_give_another_clip() -> None:
+    shot, other = Shot(4.0), Shot(4.0)
+    other.keypoints[:, :, 0] += 5
+    assert shot.verdicts()[0]["clip_id"] == Shot(4.0).verdicts()[0]["clip_id"]
+    assert shot.verdicts()[0]["clip_id"] != other.verdicts()[0]["clip_id"]
+    assert shot.verdicts()[0]["clip_id"].startswith("v-000000-000119-")
+
+
+def process(shot: Shot, **parameters: Any) -> Kept | Dropped:
+    data = {"detection": shot.row(), "camera": shot.camera}
+    data |= {"times_s": shot.source_s, "end_s": shot.seconds}
+    return Filter(**parameters).process(Item("v-shot", data))
+
+
+def test_a_shot_without_clips_is_dropped_for_what_took_most_of_it() -> None:
+    shot = Shot(6.0)
+    shot.keypoints[shot.at(0, 2.0), 13, 2] = 0
+    shot.person[shot.at(2.1, 6.0)] = -1
+    outcome = process(shot)
+    assert isinstance(outcome, Dropped)
+    assert outcome.reason == "no-person"
+    assert len(outcome.row["candidates"]) == 2
+    assert isinstance(process(Shot(6.0)), Kept)
+
+
+def test_the_table_of_drops_counts_stretches_and_seconds() -> None:
+    hidden, gone = Shot(6.0), Shot(4.0)
+    hidden.keypoints[hidden.at(3, 6), 15, 2] = 0
+    gone.person[:] = -1
+    rows = [process(hidden).row, process(gone).row, {"candidates": None}]
+    assert drop_table(rows) == [
+        {"reason": "no-person", "stretches": 1, "seconds": pytest.approx(4.0)},
+        {"reason": "lower-body-hidden", "stretches": 1, "seconds": pytest.approx(92 / 30)},
+    ]
+
+
+def test_wrong_parameters_are_told() -> None:
+    with pytest.raises(UsageError, match="--confidence must be a number"):
+        Filter(confidence=-0.1)
+    with pytest.raises(UsageError, match="--max-s"):
+        Filter(min_s=6.0)
+
+
+def test_failed_detections_have_no_verdict_and_dropped_ones_do() -> None:
+    good = Shot(4.0).row()
+    rows = [good, dict(good, item_id="b", outcome="failed"), dict(good, item_id="c")]
+    tables = {
+        "detections": rows,
+        "videos": [{"video_id": "v", "frame_times_s": Shot(4.0).source_s, "duration_s": 4.0}],
+        "scans": [{"video_id": "v", "camera": np.zeros(120)}],
+    }
+
+    class Fake:
+        def rows(self, table: str, columns: Any, *, outcome: str | None = "kept") -> Any:
+            assert table != "detections" or outcome is None
+            return iter(tables[table])
+
+        def fingerprint(self, table: str) -> str:
+            return table
+
+    items = list(Filter().items(Fake()))
+    assert [item.id for item in items] == ["v-shot", "c"]
+    assert isinstance(Filter().process(items[0]), Kept)
