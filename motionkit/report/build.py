@@ -1,0 +1,159 @@
+"""Write the report: one HTML file that needs nothing else.
+
+Foreign text (captions, paths, error messages) is escaped by the template or by
+`embedded_json`; the page's policy forbids every script but ours and every request.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+import motionkit
+from motionkit.bodies.skeleton import JOINTS, PARENTS
+from motionkit.report.facts import collect
+from motionkit.report.generated import read_motion
+from motionkit.report.motion import measure
+from motionkit.report.pictures import contact_sheets, thumbnails
+from motionkit.report.sections import (
+    comparison_section,
+    drops_section,
+    funnel_section,
+    headline_numbers,
+    motion_section,
+    score_charts,
+    shards_section,
+    sheets_section,
+    steps_section,
+    training_section,
+    words_section,
+)
+from motionkit.report.words import read_words
+from motionkit.stage import Tables
+from motionkit.workspace import publish
+
+#: Examples shown for each reason of dropping.
+_EXAMPLES = 4
+_MAX_MOTIONS = 12
+
+
+def build_report(
+    tables: Tables,
+    out: Path,
+    *,
+    shards: Path | None = None,
+    train_logs: Sequence[Path] = (),
+    generated: Sequence[Path] = (),
+    title: str = "Motion data report",
+    max_examples: int = 8,
+    recipe: Mapping[str, Any] | None = None,
+) -> Path:
+    """Write the report of a workspace to ``out`` (an .html file) and return its path.
+
+    Stages that have not run, shards, logs and motions that are not there give sections that
+    say so. ``max_examples`` is the number of clips drawn as contact sheets. ``recipe`` is shown
+    as it is; without one the shard manifest's is. The same inputs give the same bytes.
+    """
+    facts = collect(tables, examples=_EXAMPLES)
+    motion = measure(tables)
+    words = read_words(tables)
+    pictures = thumbnails(tables, (e for d in facts.drops for e in d.examples))
+    sheets = list(contact_sheets(tables, max_examples))
+    charts: dict[str, Any] = {}
+    training = training_section(train_logs, charts)
+    shard_facts, shards_empty, manifest = shards_section(shards)
+    motions = [read_motion(path) for path in generated[:_MAX_MOTIONS]]
+    playable = [m for m in motions if not m.problem]
+    used = recipe if recipe is not None else (manifest or {}).get("recipe")
+    script = _page_file("script.js")
+    context = {
+        "title": title,
+        "version": motionkit.__version__,
+        "policy": _policy(script),
+        "style": Markup(_page_file("style.css")),
+        "script": Markup(script),
+        "data": embedded_json(
+            {
+                "charts": charts,
+                "motions": [{"fps": m.fps, "joints": m.joints_mm} for m in playable],
+                "skeleton": {"joints": JOINTS, "parents": PARENTS},
+            }
+        ),
+        "numbers": headline_numbers(facts, motion, words, manifest),
+        "lead": _lead(facts.names, shard_facts),
+        "funnel": funnel_section(facts, motion, words, manifest),
+        "comparison": comparison_section(motion, words),
+        "drops": drops_section(facts, pictures),
+        "drops_empty": (
+            "Nothing was dropped."
+            if any(step.fingerprint for step in facts.steps)
+            else "No step has run yet: motionkit ingest is the first."
+        ),
+        "scores": score_charts(facts),
+        "failures": facts.failures,
+        "motion": motion_section(motion),
+        "words": words_section(words),
+        "sheets": sheets_section(sheets, facts.names),
+        "training": training,
+        "motions": [
+            {
+                "name": m.name,
+                "label": m.text or m.name,
+                "frames": m.frames,
+                "problem": m.problem,
+                "index": None if m.problem else playable.index(m),
+            }
+            for m in motions
+        ],
+        "shards": shard_facts,
+        "shards_empty": shards_empty,
+        "steps": steps_section(facts),
+        "licences": sorted(facts.licences.items(), key=lambda item: (-item[1], item[0])),
+        "recipe": json.dumps(used, indent=2, ensure_ascii=False) if used else "",
+    }
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    html = environment.from_string(_page_file("page.html.j2")).render(context)
+    out = Path(out)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    publish(out, lambda temporary: temporary.write_text(html, "utf-8"))
+    return out
+
+
+def embedded_json(value: Any) -> Markup:
+    """JSON that cannot end the script element it stands in, whatever text it holds."""
+    text = json.dumps(value, separators=(",", ":"), ensure_ascii=True)
+    for mark, safe in (("<", "\\u003c"), (">", "\\u003e"), ("&", "\\u0026")):
+        text = text.replace(mark, safe)
+    return Markup(text)
+
+
+def _lead(names: Mapping[str, str], shards: Mapping[str, Any] | None) -> str:
+    if not names:
+        return "This workspace is empty so far. Each section says which command fills it."
+    ready = "ready as shards" if shards else "not yet written as shards"
+    return (
+        f"{len(names):,} videos were searched for people in motion. This page shows what was "
+        f"kept, what was dropped and why, and what came of it; the clips are {ready}."
+    )
+
+
+def _policy(script: str) -> str:
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return (
+        f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; "
+        f"script-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+    )
+
+
+def _page_file(name: str) -> str:
+    return (resources.files("motionkit.report") / "page" / name).read_text("utf-8")

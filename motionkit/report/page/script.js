@@ -1,0 +1,252 @@
+"use strict";
+const root = document.documentElement;
+const data = JSON.parse(document.getElementById("data").textContent);
+
+// ---- theme: address (#dark, #light), then the reader's last choice, then the system's
+const systemDark = window.matchMedia("(prefers-color-scheme: dark)");
+const themeButton = document.getElementById("theme");
+let drawAll = () => {};
+function remembered() {
+  try { return localStorage.getItem("motionkit-theme"); } catch { return null; }
+}
+function setTheme(theme) {
+  root.dataset.theme = theme;
+  themeButton.textContent = theme === "dark" ? "Light" : "Dark";
+  themeButton.setAttribute("aria-label", `Switch to the ${theme === "dark" ? "light" : "dark"} theme`);
+  drawAll();
+}
+function chosenTheme() {
+  const asked = location.hash.slice(1);
+  if (asked === "dark" || asked === "light") return asked;
+  return remembered() || (systemDark.matches ? "dark" : "light");
+}
+setTheme(chosenTheme());
+systemDark.addEventListener("change", () => { if (!remembered()) setTheme(chosenTheme()); });
+window.addEventListener("hashchange", () => {
+  if (["#dark", "#light"].includes(location.hash)) setTheme(chosenTheme());
+});
+themeButton.addEventListener("click", () => {
+  const theme = root.dataset.theme === "dark" ? "light" : "dark";
+  try { localStorage.setItem("motionkit-theme", theme); } catch { /* kept for this visit only */ }
+  setTheme(theme);
+});
+
+// ---- values under the pointer in the training curves
+const tip = document.getElementById("tip");
+function nearest(line, x) {
+  let best = 0;
+  for (let i = 1; i < line.x.length; i++) {
+    if (Math.abs(line.x[i] - x) < Math.abs(line.x[best] - x)) best = i;
+  }
+  return best;
+}
+document.querySelectorAll("[data-chart]").forEach((svg) => {
+  const chart = data.charts[svg.dataset.chart];
+  const cross = svg.querySelector(".cross");
+  let at = null;
+  function show(x) {
+    at = Math.min(chart.right, Math.max(chart.left, x));
+    const first = chart.lines[0];
+    const snapped = first.x[nearest(first, at)];
+    const rows = chart.lines.map((line) => {
+      const i = nearest(line, snapped);
+      return `${line.name}: ${line.value[i]}`;
+    });
+    tip.textContent = [`step ${first.step[nearest(first, at)].toLocaleString("en")}`, ...rows].join("\n");
+    cross.setAttribute("x1", snapped);
+    cross.setAttribute("x2", snapped);
+    cross.style.visibility = "visible";
+    const box = svg.getBoundingClientRect();
+    const scale = box.width / svg.viewBox.baseVal.width;
+    tip.style.display = "block";
+    const left = box.left + snapped * scale + 12;
+    tip.style.left = `${Math.min(left, innerWidth - tip.offsetWidth - 8)}px`;
+    tip.style.top = `${Math.max(4, Math.min(box.top + 10, innerHeight - tip.offsetHeight - 4))}px`;
+  }
+  function hide() { tip.style.display = "none"; cross.style.visibility = "hidden"; }
+  svg.addEventListener("pointermove", (event) => {
+    const box = svg.getBoundingClientRect();
+    show(((event.clientX - box.left) * svg.viewBox.baseVal.width) / box.width);
+  });
+  svg.addEventListener("pointerleave", hide);
+  svg.addEventListener("focus", () => show(at === null ? chart.right : at));
+  svg.addEventListener("blur", hide);
+  svg.addEventListener("keydown", (event) => {
+    const turn = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+    if (event.key === "Escape") hide();
+    if (!turn) return;
+    event.preventDefault();
+    const line = chart.lines[0];
+    const next = Math.min(line.x.length - 1, Math.max(0, nearest(line, at) + turn));
+    show(line.x[next]);
+  });
+});
+
+// ---- motions: joints in millimetres, y up; drag or arrow keys turn the view
+const bones = data.skeleton.parents.map((parent, joint) => [parent, joint]).filter(([p]) => p >= 0);
+function sideOf(joint) {
+  const name = data.skeleton.joints[joint];
+  return name.startsWith("left") ? "left" : name.startsWith("right") ? "right" : "middle";
+}
+function makePlayer(box) {
+  const motion = data.motions[Number(box.dataset.motion)];
+  const canvas = box.querySelector("canvas");
+  const button = box.querySelector("button");
+  const slider = box.querySelector("input");
+  const output = box.querySelector("output");
+  const joints = motion.joints;
+  const frames = joints.length / 72;
+  let frame = 0, turn = 0.55, tilt = 0.16, playing = false, last = 0, visible = true;
+  let top = 0, wide = 0;
+  for (let i = 0; i < joints.length; i += 3) {
+    const pelvis = i - (i % 72);
+    top = Math.max(top, joints[i + 1]);
+    wide = Math.max(wide, Math.hypot(joints[i] - joints[pelvis], joints[i + 2] - joints[pelvis + 2]));
+  }
+  const reach = Math.max(top * 0.56, wide * 0.9, 600);
+  // The view follows the pelvis softly, so that the person stays large and the floor moves.
+  function followed(f) {
+    let x = 0, z = 0, n = 0;
+    for (let k = Math.max(0, f - 12); k <= Math.min(frames - 1, f + 12); k++, n++) {
+      x += joints[k * 72];
+      z += joints[k * 72 + 2];
+    }
+    return [x / n, top * 0.48, z / n];
+  }
+  let middle = followed(0);
+  function project(x, y, z, size) {
+    const [dx, dy, dz] = [x - middle[0], y - middle[1], z - middle[2]];
+    const across = dx * Math.cos(turn) + dz * Math.sin(turn);
+    const near = -dx * Math.sin(turn) + dz * Math.cos(turn);
+    const up = dy * Math.cos(tilt) - near * Math.sin(tilt);
+    const depth = near * Math.cos(tilt) + dy * Math.sin(tilt);
+    const zoom = (size.s / (2.15 * reach)) * (5.2 * reach) / (5.2 * reach - depth);
+    return [size.w / 2 + across * zoom, size.h / 2 - up * zoom, depth, zoom];
+  }
+  function draw() {
+    const ratio = window.devicePixelRatio || 1;
+    const box2 = canvas.getBoundingClientRect();
+    if (!box2.width) return;
+    const width = Math.round(box2.width * ratio), height = Math.round(box2.height * ratio);
+    if (canvas.width !== width || canvas.height !== height) { canvas.width = width; canvas.height = height; }
+    const g = canvas.getContext("2d");
+    const style = getComputedStyle(root);
+    const colour = (name) => style.getPropertyValue(`--${name}`).trim();
+    middle = followed(frame);
+    const size = { w: width, h: height, s: Math.min(width, height) };
+    g.clearRect(0, 0, width, height);
+    g.lineCap = "round";
+    // The floor: squares of half a metre round the motion.
+    const cell = 500, half = Math.ceil((reach * 1.6) / cell);
+    const cx = Math.round(middle[0] / cell), cz = Math.round(middle[2] / cell);
+    g.strokeStyle = colour("line");
+    g.lineWidth = Math.max(1, ratio * 0.75);
+    g.beginPath();
+    for (let i = -half; i <= half; i++) {
+      for (const [a, b] of [[[i, -half], [i, half]], [[-half, i], [half, i]]]) {
+        const p = project((cx + a[0]) * cell, 0, (cz + a[1]) * cell, size);
+        const q = project((cx + b[0]) * cell, 0, (cz + b[1]) * cell, size);
+        g.moveTo(p[0], p[1]);
+        g.lineTo(q[0], q[1]);
+      }
+    }
+    g.stroke();
+    const at = (f, j) => joints.slice(f * 72 + j * 3, f * 72 + j * 3 + 3);
+    // The way of the pelvis on the floor.
+    g.strokeStyle = colour("accent");
+    g.lineWidth = 1.6 * ratio;
+    g.lineJoin = "round";
+    g.beginPath();
+    for (let f = 0; f <= frame; f++) {
+      const p = project(joints[f * 72], 0, joints[f * 72 + 2], size);
+      if (f) g.lineTo(p[0], p[1]); else g.moveTo(p[0], p[1]);
+    }
+    g.stroke();
+    const points = data.skeleton.joints.map((_, j) => project(...at(frame, j), size));
+    g.fillStyle = colour("line");
+    g.globalAlpha = 0.7;
+    for (const j of [0, 7, 8]) {  // soft shadows under pelvis and feet
+      const [x, , z] = at(frame, j);
+      const p = project(x, 0, z, size);
+      const r = (j ? 75 : 150) * p[3];
+      g.beginPath();
+      g.ellipse(p[0], p[1], r, r * Math.max(0.18, Math.abs(Math.sin(tilt))), 0, 0, 7);
+      g.fill();
+    }
+    g.globalAlpha = 1;
+    const order = bones.map(([p, j]) => [p, j, points[p][2] + points[j][2]]).sort((a, b) => a[2] - b[2]);
+    for (const [p, j] of order) {
+      for (const outline of [true, false]) {
+        g.strokeStyle = outline ? colour("stage") : colour(sideOf(j));
+        g.lineCap = outline ? "butt" : "round";  // a round outline would cut the bone before it
+        g.lineWidth = Math.max(2, 58 * points[j][3]) + (outline ? 3 * ratio : 0);
+        g.beginPath();
+        g.moveTo(points[p][0], points[p][1]);
+        g.lineTo(points[j][0], points[j][1]);
+        g.stroke();
+      }
+    }
+    g.fillStyle = colour("middle");
+    g.beginPath();
+    const head = project(at(frame, 15)[0], at(frame, 15)[1] + 60, at(frame, 15)[2], size);
+    g.arc(head[0], head[1], 100 * head[3], 0, 7);
+    g.fill();
+    slider.value = String(frame);
+    output.textContent = `${(frame / motion.fps).toFixed(1)} / ${((frames - 1) / motion.fps).toFixed(1)} s`;
+  }
+  function tick(now) {
+    if (!playing || !visible) return;
+    if (now - last >= 1000 / motion.fps) {
+      const steps = Math.min(4, Math.floor(((now - last) * motion.fps) / 1000));
+      frame = (frame + steps) % frames;
+      last = now;
+      draw();
+    }
+    requestAnimationFrame(tick);
+  }
+  function play(on) {
+    playing = on;
+    button.textContent = on ? "Pause" : "Play";
+    if (on) { last = performance.now(); requestAnimationFrame(tick); }
+  }
+  button.addEventListener("click", () => play(!playing));
+  slider.addEventListener("input", () => { play(false); frame = Number(slider.value); draw(); });
+  canvas.addEventListener("pointerdown", (event) => {
+    canvas.setPointerCapture(event.pointerId);
+    const from = [event.clientX, event.clientY, turn, tilt];
+    const move = (e) => {
+      turn = from[2] + (e.clientX - from[0]) * 0.01;
+      tilt = Math.min(1.4, Math.max(-0.3, from[3] + (e.clientY - from[1]) * 0.01));
+      draw();
+    };
+    const end = () => {
+      canvas.removeEventListener("pointermove", move);
+      canvas.removeEventListener("pointerup", end);
+      canvas.removeEventListener("pointercancel", end);
+    };
+    canvas.addEventListener("pointermove", move);
+    canvas.addEventListener("pointerup", end);
+    canvas.addEventListener("pointercancel", end);
+  });
+  canvas.addEventListener("keydown", (event) => {
+    const by = { ArrowLeft: [-0.15, 0], ArrowRight: [0.15, 0], ArrowUp: [0, 0.1], ArrowDown: [0, -0.1] }[event.key];
+    if (event.key === " ") { event.preventDefault(); play(!playing); }
+    if (!by) return;
+    event.preventDefault();
+    turn += by[0];
+    tilt = Math.min(1.4, Math.max(-0.3, tilt + by[1]));
+    draw();
+  });
+  new IntersectionObserver(([entry]) => {
+    const before = visible;
+    visible = entry.isIntersecting;
+    if (visible && !before && playing) { last = performance.now(); requestAnimationFrame(tick); }
+  }).observe(canvas);
+  new ResizeObserver(draw).observe(canvas);
+  frame = Math.floor(frames / 3);
+  draw();
+  if (!window.matchMedia("(prefers-reduced-motion: reduce)").matches) play(true);
+  return draw;
+}
+const players = [...document.querySelectorAll("[data-motion]")].map(makePlayer);
+drawAll = () => players.forEach((draw) => draw());

@@ -1,0 +1,404 @@
+"""What each section of the page shows, as plain values for the template."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from motionkit.errors import ShardError
+from motionkit.keypoints import COCO17
+from motionkit.report.charts import bars, bin_counts, curve, histogram, nice_edges, number
+from motionkit.report.curves import read_log
+from motionkit.report.facts import Facts
+from motionkit.report.motion import SEEN, SQUARE, VIEWPOINTS, Motion
+from motionkit.report.pictures import Sheet
+from motionkit.report.words import Words
+
+#: Table 1 and section 4 of the MotionWeb paper (spec/motionweb.md).
+_PUBLISHED: Final = (
+    ("KIT-ML", "3,911", "11.2", "–", "–", "6,278", "–", "–"),
+    ("HumanML3D", "14,616", "28.6", "–", "–", "44,970", "–", "–"),
+    ("Motion-X", "81,084", "144.2", "–", "–", "81,084", "–", "–"),
+    ("MotionWeb", "101,208", "160.2", "17,297,263", "5.70 s", "154,680", "6,699", "21.61"),
+)
+_MOTIONWEB_VIEWS: Final = (0.3941, 0.2616, 0.2732, 0.0711)  # front, left, right, back
+_VIEW_STYLES: Final = ("kkept", "kleft", "kright", "kback")
+_MAX_FILES: Final = 12
+_MAX_CHARTS: Final = 18
+
+
+def headline_numbers(
+    facts: Facts, motion: Motion, words: Words, manifest: Mapping[str, Any] | None
+) -> list[tuple[str, str]]:
+    """The six large numbers: value and label."""
+    samples = f"{manifest['totals']['samples']:,}" if manifest else "–"
+    return [
+        (f"{len(facts.names):,}", "videos"),
+        (_duration(facts.video_seconds), "of video"),
+        (f"{facts.shots:,}", "shots"),
+        (f"{motion.clips or facts.kept_clips:,}", "clips kept"),
+        (f"{words.captions:,}", "captions"),
+        (samples, "samples in shards"),
+    ]
+
+
+def funnel_section(
+    facts: Facts, motion: Motion, words: Words, manifest: Mapping[str, Any] | None
+) -> list[dict[str, Any]]:
+    """Steps from ingested video to samples, each with its share of the ingested time."""
+    run = {step.table: step.fingerprint is not None for step in facts.steps}
+    kept = {step.table: step.outcomes["kept"] for step in facts.steps}
+    total = facts.video_seconds or 1.0
+    scanned, people = facts.scanned_seconds, f"{kept['detections']:,} of {facts.shots:,} shots"
+    rows: list[tuple[str, str, bool, str, float | None, str]] = [
+        ("Ingested", "ingest", run["videos"], f"{len(facts.names):,} videos", total, ""),
+        ("Cut into shots", "scan", run["scans"], f"{facts.shots:,} shots", scanned, ""),
+        ("With a person", "detect", run["detections"], people, None, ""),
+        (
+            "Through the filters",
+            "filter",
+            run["verdicts"],
+            f"{facts.kept_clips:,} of {facts.candidates:,} clips",
+            facts.kept_seconds,
+            "",
+        ),
+        (
+            "With keypoints",
+            "pose",
+            run["keypoints"],
+            f"{motion.clips:,} clips",
+            motion.seconds,
+            "",
+        ),
+        ("With captions", "caption", run["captions"], f"{words.clips:,} clips", None, ""),
+        (
+            "In shards",
+            "build-shards",
+            manifest is not None,
+            f"{manifest['totals']['samples']:,} samples" if manifest else "",
+            manifest["totals"]["hours"] * 3600 if manifest else 0.0,
+            "",
+        ),
+    ]
+    found = []
+    share = 0.0
+    for label, command, done, value, seconds, _ in rows:
+        if done and seconds is not None:
+            share = min(1.0, seconds / total)
+        found.append(
+            {
+                "label": label,
+                "command": command,
+                "value": value if done else None,
+                "note": _duration(seconds) if done and seconds is not None else "",
+                "share": share if facts.video_seconds else 0.0,
+            }
+        )
+    return found
+
+
+def comparison_section(motion: Motion, words: Words) -> list[dict[str, Any]]:
+    """The paper's table with this data set below."""
+    ours = (
+        f"{motion.clips:,}",
+        f"{motion.seconds / 3600:.3g}",
+        f"{motion.frames:,}",
+        f"{motion.seconds / motion.clips:.2f} s" if motion.clips else "–",
+        f"{words.captions:,}",
+        f"{len(words.words):,}",
+        f"{words.mean_length:.2f}" if words.captions else "–",
+    )
+    rows = [{"name": name, "cells": cells, "us": False} for name, *cells in _PUBLISHED]
+    return [*rows, {"name": "this data set", "cells": ours, "us": True}]
+
+
+def drops_section(facts: Facts, pictures: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Reasons with counts and examples."""
+    found = []
+    for drop in facts.drops:
+        plural = drop.unit if drop.count == 1 else drop.unit + "s"
+        found.append(
+            {
+                "command": drop.command,
+                "reason": drop.reason,
+                "count": f"{drop.count:,} {plural}",
+                "time": _duration(drop.seconds) if drop.seconds else "–",
+                "limit": _plain(drop.threshold),
+                "more": drop.count > len(drop.examples),
+                "examples": [
+                    {
+                        "picture": pictures.get(e.item, ""),
+                        "name": facts.names.get(e.video_id, e.video_id),
+                        "where": "" if e.first is None else f"frames {e.first} to {e.last}",
+                        "measured": "" if e.measured is None else _plain(e.measured),
+                        "limit": "" if e.threshold is None else _plain(e.threshold),
+                    }
+                    for e in drop.examples
+                ],
+            }
+        )
+    return found
+
+
+def score_charts(facts: Facts) -> list[dict[str, Any]]:
+    """A histogram of each score over all candidates, with the limits that dropped any."""
+    found = []
+    for score in facts.scores:
+        values = np.array([*score.kept, *score.dropped], np.float64)
+        values = values[np.isfinite(values)]
+        if not len(values):
+            continue
+        high = float(np.percentile(values, 99)) * 1.02
+        high = max([high, *[t * 1.15 for t in score.thresholds], float(values.min()) + 1e-6])
+        if score.unit.startswith("share of") and high > 0.5:
+            high = max(1.0, float(values.max()) if score.name == "Person height" else 1.0)
+        edges = nice_edges(high, 24)
+        series = [
+            ("kept", bin_counts(score.kept, edges), "kept"),
+            ("dropped", bin_counts(score.dropped, edges), "dropped"),
+        ]
+        chart = histogram(
+            edges,
+            series,
+            title=f"Histogram of {score.name} over candidate clips",
+            x_label=score.unit,
+            y_label="clips",
+            marks=sorted(score.thresholds)[:2],
+            width=350,
+            height=210,
+        )
+        found.append({"name": score.name, "svg": chart})
+    return found
+
+
+def motion_section(motion: Motion) -> dict[str, Any] | None:
+    """Lengths, speeds and viewpoints; None without keypoints."""
+    if not motion.clips:
+        return None
+    longest = max(10.0, math.ceil(max(motion.lengths_s)))
+    edges = list(np.arange(0.0, longest + 0.25, 0.5 if longest <= 20 else longest / 40))
+    counted = sum(motion.viewpoints.values())
+    rows = [("this data set", [motion.viewpoints[v] / max(1, counted) for v in VIEWPOINTS])]
+    rows.append(("MotionWeb", list(_MOTIONWEB_VIEWS)))
+    return {
+        "clips": f"{motion.clips:,}",
+        "frames": f"{motion.frames:,}",
+        "seen": SEEN,
+        "lengths": histogram(
+            edges,
+            [("clips", bin_counts(motion.lengths_s, edges), "kept")],
+            title="Histogram of clip lengths",
+            x_label="clip length, seconds",
+            y_label="clips",
+        ),
+        "viewpoints": [_stack(name, shares) for name, shares in rows],
+        "rule": (
+            "Front or back: the mean of shoulder and hip width (left x minus right x) is at "
+            f"least {SQUARE} of the torso’s length. Otherwise left or right: the side of the "
+            f"picture the nose points to. {_share(motion.unclear, motion.frames)} of the frames "
+            "are unclear and not counted."
+        ),
+        "speed_bh": _speeds(motion.speed_bh, "body heights / s"),
+        "speed_px": _speeds(motion.speed_px, "pixels / frame"),
+    }
+
+
+def words_section(words: Words) -> dict[str, Any] | None:
+    """Caption statistics; None without captions."""
+    if not words.captions:
+        return None
+    top = words.frequent(16)
+    longest = max(words.lengths)
+    step = max(1, math.ceil((longest + 1) / 30))
+    edges = [e - 0.5 for e in range(0, longest + 1 + step, step)]
+    counts = [0] * (len(edges) - 1)
+    for length, n in words.lengths.items():
+        counts[length // step] += n
+    return {
+        "captions": f"{words.captions:,}",
+        "clips": f"{words.clips:,}",
+        "unique": f"{len(words.words):,}",
+        "mean": f"{words.mean_length:.1f}",
+        "chart": bars(
+            [(word, float(n), "kept") for word, n in top],
+            title="Most frequent words of the captions",
+            x_label="times",
+        ),
+        "lengths": histogram(
+            edges,
+            [("captions", counts, "kept")],
+            title="Histogram of words a caption",
+            x_label="words",
+            y_label="captions",
+            height=200,
+        ),
+        "sources": [
+            {"name": name, "count": f"{n:,}", "share": _share(n, words.captions)}
+            for name, n in sorted(words.sources.items(), key=lambda i: (-i[1], i[0]))
+        ],
+        "repeated": words.repeated,
+    }
+
+
+def sheets_section(sheets: Sequence[Sheet], names: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Contact sheets for the template."""
+    return [
+        {
+            "name": names.get(s.video_id, s.video_id),
+            "clip": s.clip_id,
+            "seconds": f"{s.seconds:.1f} s",
+            "captions": s.captions,
+            "tiles": s.tiles,
+            "tracked": s.tracked,
+            "problem": s.problem or ("" if s.tiles else "no frame could be read"),
+        }
+        for s in sheets
+    ]
+
+
+def training_section(logs: Sequence[Path], charts: dict[str, Any]) -> list[dict[str, Any]]:
+    """Charts of every stage of every log; the data for the pointer goes into ``charts``."""
+    found: list[dict[str, Any]] = []
+    for path in logs:
+        try:
+            stages, bad = read_log(path)
+        except OSError as error:
+            warning = f"{path.name} cannot be read: {error.strerror or error}"
+            found.append({"warning": warning, "charts": []})
+            continue
+        warning = ""
+        if bad:
+            lines = (
+                "1 line that is no record was"
+                if bad == 1
+                else f"{bad} lines that are no records were"
+            )
+            warning = f"{path.parent.name}/{path.name}: {lines} left out."
+        if not stages:
+            warning = warning or f"{path.parent.name}/{path.name} holds no records yet."
+            found.append({"warning": warning, "charts": []})
+        for stage in stages:
+            drawn = []
+            for chart in stage.charts[:_MAX_CHARTS]:
+                key = f"curve{len(charts)}"
+                svg, charts[key] = curve(chart, key=key)
+                legend = [line.name for line in chart.lines]
+                drawn.append({"title": chart.title, "svg": svg, "legend": legend})
+            found.append(
+                {
+                    "warning": warning,
+                    "name": f"{stage.log}: {stage.stage}",
+                    "records": f"{stage.records:,}",
+                    "last_step": f"{stage.last_step:,}",
+                    "charts": drawn,
+                }
+            )
+            warning = ""
+    return found
+
+
+def shards_section(
+    path: Path | None,
+) -> tuple[dict[str, Any] | None, str, dict[str, Any] | None]:
+    """The shard tables, why there are none, and the manifest."""
+    from motionkit.shards.reader import open_shards
+
+    if path is None or not Path(path).exists():
+        return None, "There are no shards yet.", None
+    try:
+        opened = open_shards(Path(path))
+    except ShardError as error:
+        return None, f"The shards cannot be shown: {error.message}", None
+    manifest = opened.manifest
+    rule = manifest["split_rule"]
+    files = [{**s, "size": _size(s["bytes"])} for s in manifest["shards"][:_MAX_FILES]]
+    shown = {
+        "rule": (
+            f"Split by source video ({rule['rule']} rule, salt “{rule['salt']}”): "
+            f"{rule['groups']['crossing']} videos stand in two splits. "
+            f"{manifest['totals']['with_tracks']:,} of {manifest['totals']['samples']:,} samples "
+            "have point tracks."
+        ),
+        "splits": [
+            (
+                name,
+                f"{s['samples']:,}",
+                f"{s['videos']:,}",
+                f"{s['captions']:,}",
+                _duration(s["hours"] * 3600),
+            )
+            for name, s in ((n, manifest["splits"][n]) for n in ("train", "val", "test"))
+        ],
+        "left_out": list(manifest["left_out"].items()),
+        "files": files,
+        "more": max(0, len(manifest["shards"]) - _MAX_FILES),
+        "manifest_hash": opened.manifest_hash,
+    }
+    return shown, "", manifest
+
+
+def steps_section(facts: Facts) -> list[dict[str, Any]]:
+    """One row a table: what ran, and how its items ended."""
+    return [
+        {
+            "command": step.command,
+            "table": step.table,
+            "fingerprint": step.fingerprint or "",
+            "version": "–" if step.version is None else step.version,
+            "identity": (
+                json.dumps(step.identity, indent=2, ensure_ascii=False, sort_keys=True)
+                if step.identity
+                else ""
+            ),
+            **{k: f"{step.outcomes[k]:,}" for k in ("kept", "dropped", "failed")},
+        }
+        for step in facts.steps
+    ]
+
+
+def _speeds(values: Any, unit: str) -> Any:
+    rows = []
+    for name, value in zip(COCO17, values, strict=True):
+        side = name.split("_")[0]
+        style = side if side in ("left", "right") else "middle"
+        rows.append((name.replace("_", " "), float(value), style))
+    return bars(rows, title=f"Mean speed of each keypoint, {unit}", x_label=unit)
+
+
+def _stack(name: str, shares: Sequence[float]) -> dict[str, Any]:
+    parts = [
+        {"name": view, "share": share, "style": style}
+        for view, share, style in zip(VIEWPOINTS, shares, _VIEW_STYLES, strict=True)
+    ]
+    label = ", ".join(f"{p['name']} {p['share'] * 100:.1f} %" for p in parts)  # type: ignore[operator]
+    return {"name": name, "parts": parts, "label": f"{name}: {label}"}
+
+
+def _share(part: float, whole: float) -> str:
+    return f"{100 * part / whole:.1f} %" if whole else "–"
+
+
+def _plain(value: float | None) -> str:
+    return "–" if value is None else number(value)
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    if seconds < 3600:
+        return f"{seconds / 60:.1f} min"
+    return f"{seconds / 3600:,.1f} h"
+
+
+def _size(count: int) -> str:
+    value = float(count)
+    for unit in ("B", "kB", "MB"):
+        if value < 1000:
+            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1000
+    return f"{value:.2f} GB"

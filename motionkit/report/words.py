@@ -1,0 +1,73 @@
+"""Counts over captions. No tagger: words are counted as they are written."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections import Counter
+
+from motionkit.report.facts import has_run
+from motionkit.stage import Tables
+
+_WORD = re.compile(r"[^\W\d_]+(?:['’\-][^\W\d_]+)*")
+
+#: English words that say nothing of a motion.
+_FUNCTION_WORDS = (
+    "a about above after again all also an and any are around as at away be because been "
+    "before being between both but by can do does during each for from further had "
+    "has have having he her hers him his i if in into is it its itself just me more most my no "
+    "nor not now of off on once one only onto or other our out over own person same she so some "
+    "such than that the their them then there these they this those through to together too "
+    "towards toward under until upon very was we were what when where which while who will "
+    "with you your"
+)
+STOP_WORDS = frozenset(_FUNCTION_WORDS.split())
+
+
+@dataclasses.dataclass
+class Words:
+    """``lengths`` counts captions by number of words, ``words`` counts lower-case words."""
+
+    clips: int
+    captions: int
+    sources: Counter[str]
+    lengths: Counter[int]
+    words: Counter[str]
+    repeated: list[tuple[str, int]]
+
+    @property
+    def mean_length(self) -> float:
+        """Words per caption; NaN without captions."""
+        if not self.captions:
+            return float("nan")
+        return sum(length * n for length, n in self.lengths.items()) / self.captions
+
+    def frequent(self, count: int) -> list[tuple[str, int]]:
+        """The most frequent words that are no stop words; ties in alphabetical order."""
+        found = [(w, n) for w, n in self.words.items() if w not in STOP_WORDS]
+        return sorted(found, key=lambda item: (-item[1], item[0]))[:count]
+
+
+def split_words(text: str) -> list[str]:
+    """Lower-case words; digits and signs are no words, "t-pose" and "don't" are one each."""
+    return _WORD.findall(text.lower())
+
+
+def read_words(tables: Tables) -> Words:
+    """Stream over the kept captions. Memory: the distinct words and caption texts."""
+    found = Words(0, 0, Counter(), Counter(), Counter(), [])
+    texts: Counter[str] = Counter()
+    if has_run(tables, "captions"):
+        for row in tables.rows("captions", ["captions"]):
+            captions = row["captions"] or ()
+            found.clips += bool(len(captions))
+            for caption in captions:
+                words = split_words(caption["text"] or "")
+                found.captions += 1
+                found.sources[caption["source"] or "unknown"] += 1
+                found.lengths[len(words)] += 1
+                found.words.update(words)
+                texts[caption["text"] or ""] += 1
+    ranked = sorted(texts.items(), key=lambda item: (-item[1], item[0]))
+    found.repeated = [(t, n) for t, n in ranked[:5] if n > 1]
+    return found
