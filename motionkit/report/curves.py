@@ -14,6 +14,8 @@ from typing import Any, Final
 MAX_POINTS: Final = 240
 #: More lines than this are spread over several charts.
 MAX_LINES: Final = 6
+#: A logarithmic axis reaches down to the highest value over this.
+DECADES: Final = 1e4
 #: K2M logs its loss terms by these names.
 _K2M_TERMS: Final = frozenset(
     "rvq rec smooth vel boundary pose shape path yaw_cue masked residual length".split()  # noqa: SIM905
@@ -48,6 +50,8 @@ class StageCurves:
     log: str
     stage: str
     charts: list[CurveChart]
+    #: Metrics with one value, which make no line: name, step, value.
+    single: list[tuple[str, int, float]]
     records: int
     last_step: int
 
@@ -72,7 +76,10 @@ def read_log(path: Path) -> tuple[list[StageCurves], int]:
     found = []
     for stage, metrics in stages.items():
         last = max(step for series in metrics.values() for step in series)
-        found.append(StageCurves(path.parent.name, stage, _charts(metrics), counts[stage], last))
+        lines = {name: series for name, series in metrics.items() if len(series) > 1}
+        single = [(n, *next(iter(s.items()))) for n, s in sorted(metrics.items()) if len(s) == 1]
+        folder = path.parent.name
+        found.append(StageCurves(folder, stage, _charts(lines), single, counts[stage], last))
     return found, bad
 
 
@@ -142,10 +149,11 @@ def _chart(
         title = f"{title} ({members[0][2]})"
     if not _spans_decades(lines):
         return CurveChart(title, lines, False)
-    zero = [line.name for line in lines if max(line.values) <= 0]
-    if zero:
-        title += f" (0 throughout: {', '.join(zero)})"
-    return CurveChart(title, [_positive(ln) for ln in lines if max(ln.values) > 0], True)
+    floor = max(v for line in lines for v in line.values) / DECADES
+    low = [line.name for line in lines if sum(v > floor for v in line.values) < 2]
+    if low:
+        title += f" (about 0: {', '.join(low)})"
+    return CurveChart(title, [_above(ln, floor) for ln in lines if ln.name not in low], True)
 
 
 def _is_term(base: str) -> bool:
@@ -172,9 +180,9 @@ def _line(name: str, series: dict[int, float]) -> Line:
     )
 
 
-def _positive(line: Line) -> Line:
-    """The part of a line that a logarithmic axis can show."""
-    kept = [(s, v) for s, v in zip(line.steps, line.values, strict=True) if v > 0]
+def _above(line: Line, floor: float) -> Line:
+    """The part of a line that a logarithmic axis shows."""
+    kept = [(s, v) for s, v in zip(line.steps, line.values, strict=True) if v > floor]
     return Line(line.name, [s for s, _ in kept], [v for _, v in kept])
 
 

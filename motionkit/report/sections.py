@@ -269,7 +269,7 @@ def training_section(logs: Sequence[Path], charts: dict[str, Any]) -> list[dict[
             stages, bad = read_log(path)
         except OSError as error:
             warning = f"{path.name} cannot be read: {error.strerror or error}"
-            found.append({"warning": warning, "charts": []})
+            found.append({"warning": warning, "name": "", "charts": []})
             continue
         warning = ""
         if bad:
@@ -281,7 +281,7 @@ def training_section(logs: Sequence[Path], charts: dict[str, Any]) -> list[dict[
             warning = f"{path.parent.name}/{path.name}: {lines} left out."
         if not stages:
             warning = warning or f"{path.parent.name}/{path.name} holds no records yet."
-            found.append({"warning": warning, "charts": []})
+            found.append({"warning": warning, "name": "", "charts": []})
         for stage in stages:
             drawn = []
             for chart in stage.charts[:_MAX_CHARTS]:
@@ -293,7 +293,11 @@ def training_section(logs: Sequence[Path], charts: dict[str, Any]) -> list[dict[
                 {
                     "warning": warning,
                     "name": f"{stage.log}: {stage.stage}",
-                    "records": f"{stage.records:,}",
+                    "single": ", ".join(
+                        f"{name} {number(value)} at step {step:,}"
+                        for name, step, value in stage.single
+                    ),
+                    "records": f"{stage.records:,} record" + ("s" if stage.records != 1 else ""),
                     "last_step": f"{stage.last_step:,}",
                     "charts": drawn,
                 }
