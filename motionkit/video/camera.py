@@ -15,7 +15,7 @@ FloatArray = NDArray[np.floating]
 BoolArray = NDArray[np.bool_]
 
 #: A frame whose score lies above this was taken by a moving camera.
-CAMERA_MAX: Final = 0.0015
+CAMERA_MAX: Final = 0.0012
 
 #: Two moving stretches with at most this many still frames between are one.
 JOIN_FRAMES: Final = 4

@@ -2,7 +2,7 @@
 
 Filter 1 of the K2M paper looks at pixel changes at the left and right edges. Plain differences
 confuse a waving tree, noise or a flash with a moving camera, so what is measured here is
-displacement: a grid of points in each edge band is followed by pyramidal Lucas-Kanade, and a
+displacement: points spread over each edge band are followed by pyramidal Lucas-Kanade, and a
 side's motion is the length of the median vector of its points.
 
 - Somebody walking through one band moves that side only: the smaller of both sides counts.
@@ -16,7 +16,6 @@ side's motion is the length of the median vector of its points.
 
 from __future__ import annotations
 
-import functools
 from typing import Final
 
 import cv2
@@ -31,11 +30,14 @@ EDGE_BAND: Final = 0.12
 #: Score of a side whose texture cannot be found again, share of the width for 1/30 s.
 LOST: Final = 0.05
 
+#: Cells of a band; the best textured point of each is followed.
 _COLUMNS: Final = 2
 _ROWS: Final = 10
 _WINDOW: Final = (11, 11)
 _LEVELS: Final = 3
 _STEPS: Final = 8
+#: Frames after which the points are chosen anew.
+_REFRESH: Final = 8
 #: Least eigenvalue of a window that can be followed (cv2's unit), and the grey levels by which a
 #: window found again may differ on average.
 _TEXTURE: Final = 1e-3
@@ -53,6 +55,7 @@ class EdgeMotion:
         self._band = edge_band
         self._before: Plane | None = None
         self._active: tuple[int, int] | None = None
+        self._sides = (_Side(mirrored=False), _Side(mirrored=True))
 
     def step(self, luma: Plane) -> tuple[float, float]:
         """Displacement of the left and the right side since the plane before, as shares of the
@@ -63,11 +66,13 @@ class EdgeMotion:
         if before is None or before.shape != luma.shape or self._active is None:
             return (np.nan, np.nan)
         left, right = self._active
-        width = right - left
-        band = max(8, round(self._band * width))
-        reach = min(width, 3 * band)  # room for points that move inwards
-        near = _side(before[:, left : left + reach], luma[:, left : left + reach], band, False)
-        far = _side(before[:, right - reach : right], luma[:, right - reach : right], band, True)
+        band = max(8, round(self._band * (right - left)))
+        reach = min(right - left, 2 * band)  # room for points that move inwards
+        parts = (slice(left, left + reach), slice(right - reach, right))
+        near, far = (
+            side.step(before[:, part], luma[:, part], band)
+            for side, part in zip(self._sides, parts, strict=True)
+        )
         return near / luma.shape[1], far / luma.shape[1]
 
 
@@ -82,40 +87,51 @@ def active_columns(luma: Plane) -> tuple[int, int] | None:
     return int(alive[0]), int(alive[-1]) + 1
 
 
-def _side(before: Plane, after: Plane, band: int, mirrored: bool) -> float:
-    """Length of the median displacement of one strip's points, in pixels; NaN without texture."""
-    height, width = before.shape
-    points = _grid(width, height, band, mirrored)
-    found, status, error = cv2.calcOpticalFlowPyrLK(
-        before,
-        after,
-        points,
-        None,
-        winSize=_WINDOW,
-        maxLevel=_LEVELS,
-        criteria=(cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, _STEPS, 0.02),
-        minEigThreshold=_TEXTURE,
-    )
-    textured = status.ravel() > 0
-    if np.count_nonzero(textured) < _ENOUGH:
-        return float("nan")
-    good = textured & (error.ravel() < _MISMATCH)
-    count = np.count_nonzero(good)
-    if count < max(_ENOUGH, _FOUND_SHARE * np.count_nonzero(textured)):
-        return LOST * width
-    moved = np.sort((found - points)[good, 0], axis=0)
-    middle = (moved[(count - 1) // 2] + moved[count // 2]) / 2
-    return float(np.hypot(*middle))
+class _Side:
+    """The points of one strip."""
 
+    def __init__(self, *, mirrored: bool) -> None:
+        self._mirrored = mirrored
+        self._points = np.empty((0, 1, 2), np.float32)
+        self._age = _REFRESH
 
-@functools.lru_cache(maxsize=8)
-def _grid(width: int, height: int, band: int, mirrored: bool) -> NDArray[np.float32]:
-    """Points [n, 1, 2] (x, y) in the outer ``band`` pixels of a strip."""
-    x = (np.arange(_COLUMNS) + 0.5) * band / _COLUMNS
-    if mirrored:
-        x = width - 1 - x
-    y = (np.arange(_ROWS) + 0.5) * height / _ROWS
-    return np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 1, 2).astype(np.float32)
+    def step(self, before: Plane, after: Plane, band: int) -> float:
+        """Length of the median displacement in pixels; NaN without texture."""
+        if self._age >= _REFRESH:
+            self._points, self._age = self._choose(before, band), 0
+        self._age += 1
+        found, status, error = cv2.calcOpticalFlowPyrLK(
+            before,
+            after,
+            self._points,
+            None,
+            winSize=_WINDOW,
+            maxLevel=_LEVELS,
+            criteria=(cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, _STEPS, 0.02),
+            minEigThreshold=_TEXTURE,
+        )
+        textured = status.ravel() > 0
+        if np.count_nonzero(textured) < _ENOUGH:
+            return float("nan")
+        good = textured & (error.ravel() < _MISMATCH)
+        count = np.count_nonzero(good)
+        if count < max(_ENOUGH, _FOUND_SHARE * np.count_nonzero(textured)):
+            return LOST * before.shape[1]
+        moved = np.sort((found - self._points)[good, 0], axis=0)
+        middle = (moved[(count - 1) // 2] + moved[count // 2]) / 2
+        return float(np.hypot(*middle))
+
+    def _choose(self, strip: Plane, band: int) -> NDArray[np.float32]:
+        """The best textured pixel of every cell of the band: float32 [cells, 1, 2], x and y."""
+        start = strip.shape[1] - band if self._mirrored else 0
+        texture = cv2.cornerMinEigenVal(strip[:, start : start + band], 5)
+        high, wide = max(1, texture.shape[0] // _ROWS), max(1, band // _COLUMNS)
+        rows, columns = texture.shape[0] // high, band // wide
+        cells = texture[: rows * high, : columns * wide].reshape(rows, high, columns, wide)
+        best = cells.swapaxes(1, 2).reshape(rows, columns, -1).argmax(axis=-1)
+        x = start + np.arange(columns) * wide + best % wide
+        y = np.arange(rows)[:, None] * high + best // wide
+        return np.stack([x, y], axis=-1).reshape(-1, 1, 2).astype(np.float32)
 
 
 def per_thirtieth(moved: FloatArray, times_s: FloatArray) -> NDArray[np.float32]:

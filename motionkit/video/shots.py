@@ -34,10 +34,12 @@ CUT_MIN: Final = 0.3
 CUT_RATIO: Final = 2.5
 NEIGHBOURS: Final = 5
 
-#: Coarse picture in cells (width, height), and the shifts tried: an eighth of each.
-_LAYOUT: Final = (32, 18)
-_SHIFT: Final = (4, 2)
+#: Cells along the coarse picture's longer side, and the share of each side that shifts may have.
+_CELLS: Final = 32
+_SHIFT: Final = 0.125
 _BINS: Final = 32
+#: Coarse pictures that differ by less than this (mean grey levels) are the same: score 0.
+_SAME: Final = 1.0
 #: Below this deviation (grey levels) a coarse picture has nothing that could be compared.
 _PLAIN: Final = 2.0
 #: Pairings across more than one frame are looked at only round steps as high as this.
@@ -48,17 +50,14 @@ class FrameLikeness:
     """Differences of each frame to the `LAGS` before it; keeps only those few in memory."""
 
     def __init__(self) -> None:
-        self._before: deque[tuple[Plane, NDArray[np.float32]]] = deque(maxlen=LAGS)
+        self._before: deque[Plane] = deque(maxlen=LAGS)
         self._since_step = LAGS
 
     def step(self, luma: Plane, u: Plane, v: Plane) -> NDArray[np.float32]:
         """Difference [LAGS] of this frame to the one, two, three before: 0 alike, 1 and more
         nothing in common. NaN where there is no such frame, and for lags above one where no
         step is near (then the first lag alone decides)."""
-        layout = np.dstack(
-            [cv2.resize(p, _LAYOUT, interpolation=cv2.INTER_AREA) for p in (luma, u, v)]
-        )
-        now = (layout, _histograms(layout))
+        now = _coarse(luma, u, v)
         out = np.full(LAGS, np.nan, np.float32)
         self._since_step += 1
         for lag, before in enumerate(self._before):
@@ -105,20 +104,32 @@ def find_cuts(
     return np.array(cuts, np.int32)
 
 
-def _histograms(layout: Plane) -> NDArray[np.float32]:
+def _coarse(luma: Plane, u: Plane, v: Plane) -> Plane:
+    """Brightness and colour in cells, uint8 [h, w, 3]."""
+    height, width = luma.shape
+    cell = max(1, max(height, width) // _CELLS)
+    size = (max(1, width // cell), max(1, height // cell))
+    whole = luma[: size[1] * cell, : size[0] * cell]  # whole cells: a fast mean
+    planes = [cv2.resize(p, size, interpolation=cv2.INTER_AREA) for p in (whole, u, v)]
+    return cv2.merge(planes)
+
+
+def _difference(before: Plane, now: Plane) -> float:
+    if before.shape != now.shape:
+        return 1.0
+    if cv2.norm(before, now, cv2.NORM_L1) < _SAME * before.size:
+        return 0.0
+    colour = float(np.abs(_histograms(before) - _histograms(now)).sum()) / 2
+    return colour + _place_difference(before, now)
+
+
+def _histograms(picture: Plane) -> NDArray[np.float32]:
     """Three smoothed histograms [3 * _BINS], together 1."""
     out = []
     for channel in range(3):
-        counts = cv2.calcHist([layout], [channel], None, [_BINS], [0, 256]).ravel()
+        counts = cv2.calcHist([picture], [channel], None, [_BINS], [0, 256]).ravel()
         out.append(np.convolve(counts, (0.25, 0.5, 0.25), "same"))
-    return (np.concatenate(out) / (3 * _LAYOUT[0] * _LAYOUT[1])).astype(np.float32)
-
-
-def _difference(
-    before: tuple[Plane, NDArray[np.float32]], now: tuple[Plane, NDArray[np.float32]]
-) -> float:
-    colour = float(np.abs(before[1] - now[1]).sum()) / 2
-    return colour + _place_difference(before[0], now[0])
+    return (np.concatenate(out) / picture.size).astype(np.float32)
 
 
 def _place_difference(before: Plane, now: Plane) -> float:
@@ -128,6 +139,6 @@ def _place_difference(before: Plane, now: Plane) -> float:
         return 0.0
     if any(plain):
         return 0.5  # a picture comes out of nothing: a fade's end, or half of what a cut shows
-    dx, dy = _SHIFT
-    inner = now[dy:-dy, dx:-dx]
+    dy, dx = (max(1, round(_SHIFT * n)) if n > 4 else 0 for n in now.shape[:2])
+    inner = now[dy : now.shape[0] - dy, dx : now.shape[1] - dx]
     return 1.0 - float(cv2.matchTemplate(before, inner, cv2.TM_CCOEFF_NORMED).max())
