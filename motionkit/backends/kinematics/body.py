@@ -149,10 +149,12 @@ def head_turns(g: Signals) -> list[Event]:
     chest = g.facing[np.isfinite(g.facing)]
     if np.isfinite(nose).mean() < 0.9 or np.ptp(np.percentile(chest, [5, 95])) > 0.4:
         return []
-    looks = swings(bridged(nose), 0.045)
-    if len(looks) < 2 or abs(float(np.median(chest))) < 0.5:
+    looks = swings(bridged(nose), 0.05)
+    if np.nanmin(g.torso_upright()) < 0.85:  # a bending trunk moves the nose as well
         return []
-    numbers = {"turns": float(len(looks)), "nose_bh": float(np.ptp(nose[looks]))}
+    if not looks or abs(float(np.median(chest))) < 0.5:
+        return []
+    numbers = {"turns": float(len(looks)), "nose_bh": float(np.nanmax(nose) - np.nanmin(nose))}
     return [Event("look-around", looks[0], looks[-1], numbers=numbers)]
 
 
@@ -160,10 +162,11 @@ def hands_on_hips(g: Signals) -> list[Event]:
     """Both hands rest at the hips with bent elbows, seen from the front or from behind."""
     closed = np.abs(g.facing) > 0.5
     for side in SIDES:
-        away = np.linalg.norm(g.between(f"{side}_hip", f"{side}_wrist") - [0, 0.04], axis=1)
-        closed &= (away < 0.12) & (
-            g.joint_angle(f"{side}_shoulder", f"{side}_elbow", f"{side}_wrist") < 145
-        )
+        hand = g.between(f"{side}_hip", f"{side}_wrist")
+        elbow = g.joint_angle(f"{side}_shoulder", f"{side}_elbow", f"{side}_wrist")
+        # Hanging hands are below the hips' markers, resting ones above.
+        closed &= (np.abs(hand[:, 0]) < 0.13) & (hand[:, 1] > 0.035) & (hand[:, 1] < 0.16)
+        closed &= elbow < 150
     return [
         Event("hands-on-hips", a, b, numbers={"share": float(closed[a : b + 1].mean())})
         for a, b in bouts(closed.astype(float), 0.5, 0.5, g.s(1.0), bridge=g.s(0.2))

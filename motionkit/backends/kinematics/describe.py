@@ -28,17 +28,19 @@ EXPLAINS: dict[str, tuple[str, ...]] = {
         "march", "jog-in-place", "squat", "hold-arm-up", "lunge",
     ),
     "walk": (
-        "turn", "jump", "kick", "march", "jog-in-place", "step-in-place", "stand-on-leg", "punch",
+        "clap", "turn", "jump", "kick", "march", "jog-in-place", "step-in-place", "stand-on-leg",
+        "punch",
     ),
     "run": (
         "turn", "jump", "kick", "march", "jog-in-place", "step-in-place", "stand-on-leg", "punch",
         "throw", "clap", "raise-arm",
     ),
     "side-step": (
-        "jump", "lunge", "squat", "march", "jog-in-place", "step-in-place", "kick", "stand-on-leg",
+        "clap", "jump", "lunge", "squat", "march", "jog-in-place", "step-in-place", "kick",
+        "stand-on-leg",
     ),
     "jog-in-place": ("jump", "kick", "stand-on-leg", "turn", "punch", "clap", "squat"),
-    "march": ("jump", "kick", "stand-on-leg", "turn", "punch", "squat"),
+    "march": ("clap", "jump", "kick", "stand-on-leg", "turn", "punch", "squat"),
     "jump": ("raise-arm", "lower-arm", "squat", "throw", "punch", "bow", "bend", "kick", "turn"),
     "reach-down": (
         "walk", "squat", "lunge", "bow", "bend", "raise-arm", "lower-arm", "punch", "turn",
@@ -58,13 +60,13 @@ EXPLAINS: dict[str, tuple[str, ...]] = {
     ),
     "wave": ("raise-arm", "lower-arm", "hold-arm-up", "punch", "throw"),
     "clap": ("raise-arm", "punch", "lower-arm", "throw"),
-    "throw": ("raise-arm", "lower-arm", "punch", "turn", "wave"),
-    "punch": ("raise-arm", "lower-arm", "turn", "hold-arm-up"),
+    "throw": ("twist", "raise-arm", "lower-arm", "punch", "turn", "wave"),
+    "punch": ("wave", "clap", "raise-arm", "lower-arm", "turn", "hold-arm-up"),
     "bow": ("walk", "raise-arm", "lower-arm", "throw", "punch"),
     "reach-feet": ("walk", "raise-arm", "lower-arm", "throw", "punch", "bow", "bend"),
     "bend": ("raise-arm", "lower-arm"),
     "stand-on-leg": ("step-in-place", "march"),
-    "twist": ("look-around", "turn"),
+    "twist": ("look-around", "turn", "punch"),
     "turn": ("look-around", "step-in-place", "march", "punch"),
 }  # fmt: skip
 
@@ -120,7 +122,7 @@ def detect(g: Signals) -> list[Event]:
     events = [*travel.travel(g), *travel.on_the_spot(g), *travel.turns(g)]
     events += travel.twists(g)
     events += [*body.jumps(g), *body.crouches(g), *body.bends(g)]
-    events += [*limbs.raises(g), *limbs.waves(g), *limbs.claps(g), *limbs.strikes(g)]
+    events += [*limbs.raises(g), *limbs.waves(g), *limbs.claps(g), *limbs.punches(g)]
     events += [*limbs.throws(g), *limbs.kicks(g), *limbs.balances(g)]
     events += [*body.head_turns(g), *body.hands_on_hips(g), *jumping_jacks(g)]
     return events

@@ -73,7 +73,7 @@ def waves(g: Signals) -> list[Event]:
     events = []
     for side in SIDES:
         shoulder, elbow, wrist = (f"{side}_{j}" for j in ("shoulder", "elbow", "wrist"))
-        raised = g.wrist_up(side) > -0.06
+        raised = g.wrist_up(side) > -0.02
         above = g.between(elbow, wrist)[:, 1] > 0.04
         for a, b in runs(raised & above, g.s(0.8)):
             hand = bridged(g.between(elbow, wrist)[a : b + 1, 0])
@@ -119,9 +119,12 @@ def claps(g: Signals) -> list[Event]:
         if len(group) < 2:
             continue
         near = slice(max(0, group[0] - g.s(0.3)), group[-1] + g.s(0.3) + 1)
-        # Both hands move: one that passes a resting one does not clap.
-        moves = [float(np.ptp(bridged((g.xy[f"{s}_wrist"] - g.neck)[near, 0]))) for s in SIDES]
-        if min(moves) > 0.03 * float(np.median(g.scale)):
+        # Both hands move alike: one that passes a resting one does not clap.
+        left, right = (
+            bridged(((g.xy[f"{s}_wrist"] - g.neck)[near, 0]) / g.scale[near]) for s in SIDES
+        )
+        middle, width = float(np.std((left + right) / 2)), float(np.std(left - right))
+        if middle < 0.3 * width:
             numbers = {"times": float(len(group)), "closest_bh": float(apart[group].min())}
             events.append(Event("clap", group[0], group[-1], numbers=numbers))
     return events
@@ -138,32 +141,57 @@ def grouped(frames: list[int], gap: int) -> list[list[int]]:
     return groups
 
 
-def strikes(g: Signals) -> list[Event]:
-    """Punches and throws: the hand shoots away from the shoulder."""
+def punches(g: Signals) -> list[Event]:
+    """A fist held at shoulder height shoots out and comes back.
+
+    Seen from the side the hand goes away from the shoulder; at other angles the elbow opens
+    while both fists are up. A punch straight at the camera shows neither, and is not told.
+    """
     events = []
-    for side in SIDES:
-        reach = g.between(f"{side}_shoulder", f"{side}_wrist")
-        length = smooth(np.linalg.norm(reach, axis=1), 0.02 * g.fps)
-        pace = np.gradient(length) * g.fps
-        high = g.wrist_up(side)
-        for a, b in bouts(pace, 0.6, 0.12, 2):
-            end = min(b + g.s(0.05), g.frames - 1)
-            start = max(0, a - g.s(0.05))
-            if not (np.isfinite(high[start : end + 1]).all() and length[end] > 0.2):
+    for side, other in (SIDES, SIDES[::-1]):
+        reach, away, opens = _arm(g, side)
+        _, twin_away, twin_opens = _arm(g, other)
+        guard = np.fmin(g.wrist_up(side), g.wrist_up(other)) > -0.17
+        fast = [(a, b, away, 0.08, 0.06) for a, b in bouts(_pace(g, away), 0.6, 0.12, 2)]
+        fast += [(a, b, opens, 45.0, 30.0) for a, b in bouts(_pace(g, opens), 250.0, 60.0, 2)]
+        found: list[Event] = []
+        for a, b, signal, out, back in fast:
+            start, end = max(0, a - g.s(0.05)), min(b + g.s(0.05), g.frames - 1)
+            high = g.wrist_up(side)[[start, end]]
+            after = signal[end : end + g.s(0.6)]
+            if not np.isfinite([*high, *signal[[start, end]]]).all() or high[0] < -0.17:
                 continue
-            if length[end] - length[start] < 0.08 or abs(high[end]) > 0.11:
+            if signal[end] - signal[start] < out or signal[end] - np.nanmin(after) < back:
                 continue
-            numbers = {
-                "speed_bh_s": float(np.nanmax(pace[a : b + 1])),
-                "reach_bh": float(length[end]),
-                "from_bh": float(high[start]),
-            }
+            if abs(high[1]) > 0.12 or np.linalg.norm(reach[end] - reach[start]) < 0.05:
+                continue
+            # An angle alone is a weak sign: the fists must be up, the arm long enough to have one.
+            if signal is opens and not (guard[start] and away[end] > 0.09):
+                continue
+            if opens[start] > 125 or (signal is away and away[end] < 0.2):
+                continue
+            twin = twin_opens if signal is opens else twin_away
+            if twin[end] - twin[start] > 0.5 * (signal[end] - signal[start]):
+                continue  # both arms together
             named = certain_side(g, side, ("shoulder", "elbow", "wrist"), start, end)
-            back = length[end : end + g.s(0.6)]
-            returns = len(back) > 0 and float(np.nanmin(back)) < length[end] - 0.06
-            if high[start] > -0.17 and returns:
-                events.append(Event("punch", start, end, named, numbers))
+            numbers = {"reach_bh": float(away[end]), "elbow_deg": float(opens[end])}
+            event = Event("punch", start, end, named, numbers)
+            if not any(event.overlap(known) > 0 for known in found):
+                found.append(event)
+        events += found
     return events
+
+
+def _arm(g: Signals, side: str) -> tuple[F64, F64, F64]:
+    """Shoulder to wrist [F, 2], its length in body heights, and the elbow's angle in degrees."""
+    reach = g.between(f"{side}_shoulder", f"{side}_wrist")
+    elbow = g.joint_angle(f"{side}_shoulder", f"{side}_elbow", f"{side}_wrist")
+    soft = 0.02 * g.fps
+    return reach, smooth(np.linalg.norm(reach, axis=1), soft), smooth(elbow, soft)
+
+
+def _pace(g: Signals, signal: F64) -> F64:
+    return np.gradient(signal) * g.fps
 
 
 def throws(g: Signals) -> list[Event]:

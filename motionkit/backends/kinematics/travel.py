@@ -13,8 +13,9 @@ from motionkit.backends.kinematics.signals import SIDES, Signals, bridged, smoot
 MOVES, RESTS = 0.16, 0.07
 #: Body heights that must be covered for "walks".
 COVERED = 0.35
-#: Signs of running; two of the three must show.
-RUN_SPEED, RUN_STEPS_S, RUN_LIFT = 0.95, 2.4, 0.13
+#: Signs of running: speed in body heights a second and steps a second together, or either with
+#: feet that swing this high, or feet that swing higher than any walker's.
+RUN_SPEED, RUN_STEPS_S, RUN_LIFT, RUN_HIGH = 0.95, 2.4, 0.13, 0.165
 
 
 def travel(g: Signals) -> list[Event]:
@@ -68,7 +69,7 @@ def _kind_of_travel(g: Signals, a: int, b: int, dx: float, dz: float, path: floa
     turned = _turned(g, a, b)
     if turned is not None:
         numbers["turned_deg"] = turned
-    return Event("run" if signs >= 2 else "walk", a, b, numbers=numbers)
+    return Event("run" if signs >= 2 or lift > RUN_HIGH else "walk", a, b, numbers=numbers)
 
 
 def stepping(g: Signals, a: int, b: int) -> float:
@@ -179,7 +180,7 @@ def turns(g: Signals) -> list[Event]:
             certain = told[a : b + 1].mean() > 0.9 and known[a : b + 1].mean() > 0.35
             side = ("left" if by > 0 else "right") if certain else ""
             # A head that turns over a resting chest changes the sine, but not the cosine.
-            rests = float(np.ptp(chest[a : b + 1])) < 0.3
+            rests = float(np.ptp(chest[a : b + 1])) < 0.2
             if not rests and _hips_turn_too(g, a, b):
                 events.append(Event("turn", a, b, side=side, numbers=numbers))
     else:
@@ -195,7 +196,8 @@ def _hips_turn_too(g: Signals, a: int, b: int) -> bool:
     trunk = smooth(g.between("right_shoulder", "left_shoulder")[:, 0], 0.15 * g.fps)[a : b + 1]
     if not np.isfinite(hips + trunk).any():
         return False
-    return bool(np.nanmax(hips) - np.nanmin(hips) > 0.22 * (np.nanmax(trunk) - np.nanmin(trunk)))
+    wide = float(np.nanmax(trunk) - np.nanmin(trunk))
+    return bool(np.nanmax(hips) - np.nanmin(hips) > max(0.22 * wide, 0.016))
 
 
 def _one_way(angle: F64, least: float) -> list[tuple[int, int]]:
@@ -219,7 +221,7 @@ def twists(g: Signals) -> list[Event]:
     if not np.isfinite(trunk + hips).all():
         return []
     found = swings(trunk, 0.09)
-    if len(found) < 4:
+    if len(found) < 3:
         return []
     a, b = found[0], found[-1]
     wide = float(np.ptp(trunk[a : b + 1]))
