@@ -68,6 +68,7 @@ class Camera:
         moved = np.einsum("fij,gj->fgi", k[1:] @ self.rotation[1:] @ back, grid)
         moved = moved[..., :2] / moved[..., 2:]
         shift = np.linalg.norm(moved - grid[:, :2], axis=-1).mean(-1)
+        shift[shift < 1e-6] = 0.0  # rounding is not motion
         return np.concatenate([[0.0], shift]) * NOMINAL_WIDTH / self.width
 
     @property

@@ -45,14 +45,20 @@ _TORSO: tuple[tuple[float, float, float, float, tuple[tuple[str, float], ...]], 
     (0.095, 0.012, 0.158, 0.113, (("spine2", 0.1), ("spine3", 0.9))),
     (0.140, 0.007, 0.163, 0.110, (("spine3", 1.0),)),
     (0.180, -0.001, 0.163, 0.098, (("spine3", 1.0),)),
-    (0.212, -0.009, 0.148, 0.082, (("spine3", 1.0),)),
-    (0.238, -0.014, 0.118, 0.069, (("spine3", 1.0),)),
+    (0.210, -0.009, 0.153, 0.084, (("spine3", 1.0),)),
+    (0.236, -0.014, 0.126, 0.070, (("spine3", 1.0),)),
     (0.258, -0.015, 0.084, 0.061, (("spine3", 0.8), ("neck", 0.2))),
     (0.278, -0.013, 0.062, 0.058, (("spine3", 0.4), ("neck", 0.6))),
     (0.300, -0.009, 0.054, 0.055, (("neck", 1.0),)),
     (0.335, 0.000, 0.051, 0.053, (("neck", 0.6), ("head", 0.4))),
     (0.385, 0.012, 0.049, 0.052, (("head", 1.0),)),
 )
+
+# Height over the floor and radius of a round stool whose seat is at height 1.
+_STOOL = ((0.0, 0.20), (0.04, 0.20), (0.07, 0.03), (0.86, 0.03), (0.89, 0.185), (0.99, 0.185),
+          (1.0, 0.16), (1.001, 0.002))  # fmt: skip
+
+_STOOL_SEGMENTS = 12
 
 # Share along the bone, half width, half depth, shift of the centre to the front.
 _THIGH = (
@@ -75,11 +81,11 @@ _SHIN = (
     (1.03, 0.035, 0.040, 0.002),
 )
 _UPPER_ARM = (
-    (-0.34, 0.030, 0.044),
-    (-0.16, 0.038, 0.052),
-    (-0.03, 0.044, 0.057),
-    (0.08, 0.050, 0.057),
-    (0.20, 0.051, 0.055),
+    (-0.40, 0.022, 0.040),
+    (-0.20, 0.029, 0.047),
+    (-0.06, 0.035, 0.052),
+    (0.06, 0.043, 0.054),
+    (0.20, 0.048, 0.053),
     (0.34, 0.048, 0.050),
     (0.56, 0.043, 0.045),
     (0.80, 0.039, 0.041),
@@ -119,8 +125,12 @@ _SHOE = (
 )
 
 
-def make_figure(betas: Float | None, cut: Cut) -> Mesh:
-    """The surface of a person with ten shape values and a cut of clothes."""
+def make_figure(betas: Float | None, cut: Cut, *, stool_m: float | None = None) -> Mesh:
+    """The surface of a person with ten shape values and a cut of clothes.
+
+    With ``stool_m`` a stool of that height stands on the origin; its vertices come last
+    (`stool_vertices` of them) and do not belong to the body: put them where they stand.
+    """
     rest = rest_joints(betas)
     maker = MeshMaker(rest)
     _add_torso(maker, cut)
@@ -130,7 +140,24 @@ def make_figure(betas: Float | None, cut: Cut) -> Mesh:
         _add_arm(maker, cut, name, sign)
         _add_hand(maker, name, sign)
     add_head(maker, betas, cut.hair)
+    if stool_m is not None:
+        rings = [
+            Ring(
+                np.array([0.0, y * stool_m, 0.0]),
+                np.array([r, 0, 0]),
+                np.array([0, 0, r]),
+                (("pelvis", 1.0),),
+                "seat",
+            )
+            for y, r in _STOOL
+        ]
+        maker.tube(rings, _STOOL_SEGMENTS)
     return maker.build()
+
+
+def stool_vertices() -> int:
+    """Number of vertices of the stool."""
+    return len(_STOOL) * _STOOL_SEGMENTS
 
 
 def _add_torso(maker: MeshMaker, cut: Cut) -> None:
@@ -195,6 +222,7 @@ def _add_leg(maker: MeshMaker, cut: Cut, name: str, sign: float) -> None:
                     np.array([0, 0, deep * thick + loose]),
                     joints,
                     "trousers" if cloth else "skin",
+                    behind=0.06 if part == 0 and s < 0 else 0.0,
                 )
             )
     maker.tube(rings, 14)
@@ -242,7 +270,7 @@ def _add_arm(maker: MeshMaker, cut: Cut, name: str, sign: float) -> None:
             cloth = along < cut.sleeve
             joints: tuple[tuple[str, float], ...]
             if part == 0:
-                share = {-0.34: 1.0, -0.16: 0.85, -0.03: 0.5, 0.08: 0.15}.get(s, 0.0)
+                share = {-0.40: 1.0, -0.20: 0.9, -0.06: 0.6, 0.06: 0.25}.get(s, 0.0)
                 joints = ((f"{name}_shoulder", 1 - share), (f"{name}_collar", share))
                 if s > 0.7:
                     share = 0.5 if s == 1.0 else 0.08
@@ -261,6 +289,7 @@ def _add_arm(maker: MeshMaker, cut: Cut, name: str, sign: float) -> None:
                     np.array([0, 0, deep * thick + loose]),
                     joints,
                     "sleeve" if cloth else "skin",
+                    behind=0.05 if part == 0 and s < -0.1 else 0.0,
                 )
             )
     maker.tube(rings, 12)

@@ -144,7 +144,7 @@ def _walk_arc(p: Puppet, sign: float) -> None:
 def _run(p: Puppet) -> None:
     speed = p.rng.uniform(2.0, 2.4) * p.amp
     path: Path = straight(0, speed)
-    if p.rng.uniform() < 0.5:  # half of the runs go round, so that they stay near the camera
+    if p.rng.uniform() < 0.65:  # most runs go round, so that they stay near the camera
         path = arc(speed, float(p.rng.choice([-1, 1]) * p.rng.uniform(60, 80)))
     _jog_on(p, path, heel_off=62.0, lift=0.26, knee_up=0.0)
 

@@ -86,8 +86,8 @@ def _add_hair(maker: MeshMaker, place: Place, carried: Carried, hair: str, scale
         middle, wide, deep = (
             float(np.interp(y - 0.009 * (y > 0.13), *_column(k))) for k in (1, 2, 3)
         )
-        if y < 0.05:  # the back of the head, not the narrower jaw
-            middle, wide, deep = 0.002, 0.068, 0.080
+        if y < 0.05:  # the back of the head and the hair on the neck, not the narrower jaw
+            middle, wide, deep = 0.000, 0.068, 0.084
         wide, deep = wide + 0.010, deep + 0.010
         points = np.stack(
             [wide * np.cos(angle), np.full_like(angle, y), middle + deep * np.sin(angle)], -1

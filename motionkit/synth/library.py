@@ -55,15 +55,16 @@ def library_spec(
     main = order[index % len(order)]
     shots: tuple[str, ...] = (main,)
     camera, people = "still", 1
+    azimuth: float | None = None
     slot = index % 10
     if not static_only:
         if slot == 3:
             camera = str(rng.choice(["pan", "zoom", "shake", "tilt"]))
         elif slot == 9:
             camera = ("shake", "part", "pan", "follow", "zoom")[index // 10 % 5]
-            if camera == "follow":
-                main = "walk"
-                shots = (main,)
+            if camera == "follow":  # someone walking by, so that the camera has to turn
+                shots = ("walk",)
+                azimuth = float(rng.choice([-1, 1]) * rng.uniform(60, 110))
         elif slot == 6:
             more = rng.choice(len(order), size=int(rng.integers(1, 3)))
             shots = (main, *(order[int(k)] for k in more))
@@ -78,6 +79,7 @@ def library_spec(
         height=height,
         camera=camera,
         people=people,
+        azimuth_deg=azimuth,
     )
 
 

@@ -84,6 +84,7 @@ def random_look(rng: np.random.Generator) -> Look:
         "nose": skin * 1.03,
         "ear": skin * 0.93,
         "belt": trousers * 0.55,
+        "seat": np.array([150.0, 104, 66]) * rng.uniform(0.6, 1.3),
     }
     cut = Cut(
         sleeve=float(rng.choice([0.45, 0.47, 0.97, 0.97])),

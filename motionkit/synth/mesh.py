@@ -21,7 +21,7 @@ Int = NDArray[np.intp]
 #: What a face is made of; the look gives each its colour.
 ZONES: tuple[str, ...] = (
     "skin", "shirt", "shirt2", "sleeve", "trousers", "shorts_leg", "shoe", "sole",
-    "hair", "eye", "iris", "brow", "lips", "nose", "ear", "belt",
+    "hair", "eye", "iris", "brow", "lips", "nose", "ear", "belt", "seat",
 )  # fmt: skip
 ZONE: dict[str, int] = {name: i for i, name in enumerate(ZONES)}
 
@@ -38,6 +38,9 @@ class Ring:
     """Zone of the faces between this ring and the next."""
     square: float = 1.0
     """Below 1: boxier than an ellipse."""
+    behind: float = 0.0
+    """Draw the faces up to the next ring as if this much further away, metres: where a limb
+    grows out of the trunk, the trunk shall cover its root without a ragged edge."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,8 @@ class Mesh:
     quads: Int
     """[Q, 4]"""
     quad_zones: Int
+    behind: Float
+    """[Q] metres to add to each quad's distance when sorting by depth."""
     patches: Int
     """[P, 8]: eyes, brows, lips and ears, drawn just over the head."""
     patch_zones: Int
@@ -80,6 +85,7 @@ class MeshMaker:
     weights: list[Float] = field(default_factory=list)
     quads: list[Int] = field(default_factory=list)
     quad_zones: list[int] = field(default_factory=list)
+    behind: list[float] = field(default_factory=list)
     patches: list[Int] = field(default_factory=list)
     patch_zones: list[int] = field(default_factory=list)
     count: int = 0
@@ -116,6 +122,7 @@ class MeshMaker:
                 quad = [a + i, a + j, b + j, b + i]
                 self.quads.append(np.array(quad[::-1] if flip else quad))
                 self.quad_zones.append(ZONE[rings[k].zone])
+                self.behind.append(rings[k].behind)
 
     def patch(self, points: Float, joint: str, zone: str) -> None:
         """A flat piece of up to eight corners, counter-clockwise from outside."""
@@ -128,6 +135,7 @@ class MeshMaker:
         """One face between vertices that exist."""
         self.quads.append(np.array(corners))
         self.quad_zones.append(ZONE[zone])
+        self.behind.append(0.0)
 
     def build(self) -> Mesh:
         """The finished mesh."""
@@ -137,6 +145,7 @@ class MeshMaker:
             weights=np.concatenate(self.weights),
             quads=np.array(self.quads),
             quad_zones=np.array(self.quad_zones),
+            behind=np.array(self.behind),
             patches=np.array(self.patches).reshape(-1, 8),
             patch_zones=np.array(self.patch_zones, dtype=np.intp),
             rest=self.rest,

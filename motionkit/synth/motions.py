@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from motionkit.bodies.skeleton import forward_kinematics
+from motionkit.bodies.skeleton import forward_kinematics, shaped_offsets
 from motionkit.errors import UsageError
 from motionkit.synth.gaits import GAITS
 from motionkit.synth.gestures import GESTURES
@@ -48,6 +48,8 @@ class SynthMotion:
     """[10]: shape values of the built-in skeleton."""
     captions: tuple[str, ...]
     """Several wordings; left and right are the person's own."""
+    seat: tuple[float, float, float] | None = None
+    """Where the person sits: x and z of the seat's middle and its height, metres."""
 
     def joints(self) -> tuple[Float, Float]:
         """Joint positions [F, 24, 3] in metres and global rotations [F, 24, 3, 3]."""
@@ -88,6 +90,11 @@ def motion(
     # Whatever a script asked for, no sole goes through the floor.
     below = np.minimum(foot_heights(rotations, translation, shape).min(-1), 0.0)
     translation[:, 1] -= below
+    seat = None
+    if puppet.seated:
+        pelvis = translation + shaped_offsets(shape)[0]
+        x, y, z = (float(v) for v in pelvis[pelvis[:, 1].argmin()])
+        seat = (x, z - 0.03, y - 0.145)  # the pelvis joint is that far over what one sits on
     return SynthMotion(
         kind=kind,
         style=style,
@@ -97,4 +104,5 @@ def motion(
         translation=translation,
         betas=shape,
         captions=captions(entry, manner, rng),
+        seat=seat,
     )

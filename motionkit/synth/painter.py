@@ -73,6 +73,7 @@ def _visible(
     lead = np.full(len(patch), _PATCH_LEAD_M)
     lead[mesh.patch_zones == ZONE["iris"]] += 0.004
     depth[count:] -= lead
+    depth[:count] += mesh.behind
     soft = 0.5 + 0.5 * (normals @ light)  # light wraps round: no hard terminator
     up = 0.5 - 0.5 * normals[:, 1]
     bright = lamp.ambient * (0.8 + 0.4 * up) + lamp.strength * soft**1.6
@@ -111,13 +112,13 @@ def cast_shadow(
     for j, parent in enumerate(PARENTS):
         if parent < 0:
             continue
-        thick = 0.26 if j in (3, 6, 9) else 0.12 if j in (4, 5, 1, 2) else 0.08
+        thick = 0.28 if j in (3, 6, 9) else 0.15 if j in (1, 2, 4, 5, 7, 8) else 0.09
         size = max(1, round(thick * near / 2 * 0.5))
         cv2.line(mask, half[j], half[parent], 200, size)
     for j in (7, 8, 10, 11):
-        cv2.circle(mask, half[24 + j], max(1, round(0.045 * near / 2)), 255, -1)
+        cv2.circle(mask, half[24 + j], max(1, round(0.065 * near / 2)), 255, -1)
     cv2.circle(mask, half[15], max(1, round(0.10 * near / 2 * 0.6)), 200, -1)
-    reach = max(3, int(0.07 * near / 2) | 1)
+    reach = max(3, int(0.055 * near / 2) | 1)
     mask = cv2.blur(cv2.blur(mask, (reach, reach)), (reach, reach))
     mask = cv2.resize(mask, (x1 - x0, y1 - y0), interpolation=cv2.INTER_LINEAR)
     keep = cv2.cvtColor(

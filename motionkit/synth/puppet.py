@@ -91,6 +91,8 @@ class Puppet:
         self.left, self.right = Side(frames), Side(frames)
         self.airborne = zero()
         """1 where the body flies: the pelvis is then not lowered to what the legs reach."""
+        self.seated = False
+        """True where the script needs a seat under the person at their lowest."""
         self.settle = 1.5
         """Smoothing of the lowering of the pelvis, frames at 30 fps."""
         self.stand()

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from motionkit.synth.textures import FLOORS, WALLS, Pattern, noise, speckle
+from motionkit.synth.textures import FLOORS, WALLS, Pattern, fine_noise, speckle
 
 Float = NDArray[np.float64]
 Image = NDArray[np.uint8]
@@ -118,14 +118,15 @@ class Place:
         sky = np.array([118.0, 164, 214]) + np.clip(1 - 1.6 * lift, 0, 1)[..., None] * np.array(
             [104.0, 66, 28]
         )
-        cloud = noise(bearing * 2.2, lift * 5.0, self.seed + 3)
+        cloud = fine_noise(bearing * 2.2, lift * 5.0, self.seed + 3)
         sky = sky + 46 * np.clip(cloud - 0.1, 0, 1)[..., None]
         colour = sky
         # A skyline of hills, then trees or houses in front of it.
-        hills = 0.05 + 0.05 * noise(bearing * 1.1, np.zeros_like(bearing), self.seed)
+        hills = 0.05 + 0.05 * fine_noise(bearing * 1.1, np.zeros_like(bearing), self.seed)
         colour = np.where((lift < hills)[..., None], np.array([126.0, 146, 148]), colour)
-        ridge = 0.045 + 0.055 * noise(bearing * 5.0, np.zeros_like(bearing), self.seed + 5)
-        leaf = 1 + 0.35 * noise(bearing * 60, lift * 90, self.seed + 6)
+        ridge = 0.045 + 0.05 * fine_noise(bearing * 3.0, np.zeros_like(bearing), self.seed + 5)
+        ridge = ridge + 0.008 * fine_noise(bearing * 30, np.zeros_like(bearing), self.seed + 7)
+        leaf = 1 + 0.3 * fine_noise(bearing * 26, lift * 40, self.seed + 6)
         trees = np.array([74.0, 100, 62]) * leaf[..., None]
         colour = np.where((lift < ridge)[..., None], trees, colour)
         ground = self.floor(hit[..., 0], hit[..., 2], reach, self.floor_colour, self.seed)
@@ -157,7 +158,7 @@ def _draw_panel(paint: Float, u: Float, v: Float, panel: Panel) -> None:
         out[frame] = panel.colour * 0.7
         out[((a - 0.9) ** 2 * wide**2 + (b - 0.48) ** 2 * tall**2) < 0.0012] = (190, 176, 120)
     else:
-        waves = noise(a * 3.0 * wide, b * 3.0 * tall, panel.seed)
+        waves = fine_noise(a * 2.0 * wide, b * 2.0 * tall, panel.seed)
         other = panel.colour[[1, 2, 0]]
         out = panel.colour + (waves > 0.05)[:, None] * (other - panel.colour)
         out = out * (0.8 + 0.3 * (b > 0.45 + 0.2 * np.sin(5 * a + panel.seed)))[:, None]

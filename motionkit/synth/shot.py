@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from motionkit.bodies.skeleton import coco_points
 from motionkit.synth.camera import Camera, place_camera
-from motionkit.synth.figure import make_figure
+from motionkit.synth.figure import make_figure, stool_vertices
 from motionkit.synth.looks import Light, Look, random_light, random_look
 from motionkit.synth.mesh import Mesh
 from motionkit.synth.motions import SynthMotion, motion
@@ -165,10 +165,13 @@ def _person(moves: SynthMotion, look: Look, shift: Float, yaw: float) -> Person:
         turn = np.array([[c, 0, s], [0, 1.0, 0], [-s, 0, c]])
         joints, world = joints @ turn.T, turn @ world
     joints = joints + shift
-    mesh = make_figure(moves.betas, look.cut)
-    return Person(
-        moves, look, mesh, joints, mesh.skin(joints, world), coco_points(joints, world, moves.betas)
-    )
+    seat = moves.seat
+    mesh = make_figure(moves.betas, look.cut, stool_m=seat[2] if seat else None)
+    vertices = mesh.skin(joints, world)
+    if seat:
+        count = stool_vertices()
+        vertices[:, -count:] = mesh.vertices[-count:] + np.array([seat[0], 0.0, seat[1]]) + shift
+    return Person(moves, look, mesh, joints, vertices, coco_points(joints, world, moves.betas))
 
 
 def _bystander(

@@ -276,6 +276,7 @@ def _pick_up(p: Puppet) -> None:
 
 def _sitting(p: Puppet, share: np.ndarray) -> None:
     """Pelvis on a seat of 0.45 m behind the feet where ``share`` is 1."""
+    p.seated = True
     forward = np.sin(np.pi * share)
     p.y -= 0.40 * share
     p.z -= 0.40 * ease(share)

@@ -40,6 +40,18 @@ def noise(u: Float, v: Float, seed: int) -> Float:
     return _table()[i, j]
 
 
+def fine_noise(u: Float, v: Float, seed: int) -> Float:
+    """`noise` without steps: for what is seen magnified."""
+    scale = _SIZE / 16
+    x, y = u * scale + 37 * seed, v * scale + 91 * seed
+    i, j = np.floor(x).astype(np.int64), np.floor(y).astype(np.int64)
+    a, b = x - i, y - j
+    i0, j0, i1, j1 = i % _SIZE, j % _SIZE, (i + 1) % _SIZE, (j + 1) % _SIZE
+    table = _table()
+    low = table[i0, j0] * (1 - a) + table[i1, j0] * a
+    return low * (1 - b) + (table[i0, j1] * (1 - a) + table[i1, j1] * a) * b
+
+
 def speckle(image: Image, seed: int) -> Image:
     """The image with the fixed fine grain of real surfaces."""
     rng = np.random.default_rng(seed)
