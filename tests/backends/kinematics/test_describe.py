@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from motionkit.backends.kinematics import describe
+from motionkit.backends.kinematics.describe import EXPLAINS
 from motionkit.bodies.skeleton import coco_points
 from motionkit.keypoints import mirror_m2d
 from motionkit.synth.motions import KINDS, motion
@@ -170,6 +171,11 @@ def test_short_gaps_change_nothing_and_long_ones_do_not_break() -> None:
     gaps[:60, 10] = 0.0
     gaps[30:50, 15] = 0.0
     assert describe(gaps).text
+
+
+def test_no_two_rules_explain_each_other_away() -> None:
+    both = [(a, b) for a, others in EXPLAINS.items() for b in others if a in EXPLAINS.get(b, ())]
+    assert both == []
 
 
 def test_same_input_same_output() -> None:
