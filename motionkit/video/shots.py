@@ -42,6 +42,8 @@ _BINS: Final = 32
 _SAME: Final = 1.0
 #: Below this deviation (grey levels) a coarse picture has nothing that could be compared.
 _PLAIN: Final = 2.0
+#: Contrast that appears within one frame and counts as half of what a cut shows.
+_CONTRAST: Final = 20.0
 #: Pairings across more than one frame are looked at only round steps as high as this.
 _STEP: Final = 0.5 * CUT_MIN
 
@@ -73,11 +75,12 @@ class FrameLikeness:
 def cut_scores(differences: FloatArray) -> NDArray[np.float32]:
     """Score [F] of a cut before each frame, from `FrameLikeness` steps [F, LAGS]; 0 first.
 
-    The smallest difference over all pairings of the two frames before with the three from here
-    on that lie at most `LAGS` apart.
+    The smallest difference over all pairs of a frame before and one from here on that lie at
+    most `LAGS` apart.
     """
     d = np.asarray(differences, np.float32)
-    pairs = [d[:, 0], d[:, 1], _later(d[:, 1], 1), _later(d[:, 2], 1), _later(d[:, 2], 2)]
+    pairs = [d[:, 0], d[:, 1], d[:, 2]]  # this frame and the three before
+    pairs += [_later(d[:, 1], 1), _later(d[:, 2], 1), _later(d[:, 2], 2)]  # and those after
     scores = np.fmin.reduce(pairs) if len(d) else np.zeros(0, np.float32)
     return np.nan_to_num(scores, nan=0.0).astype(np.float32)
 
@@ -134,11 +137,10 @@ def _histograms(picture: Plane) -> NDArray[np.float32]:
 
 def _place_difference(before: Plane, now: Plane) -> float:
     """1 minus the best correlation of the inner part over small shifts: 0 … 2."""
-    plain = [float(p[..., 0].std()) < _PLAIN for p in (before, now)]
-    if all(plain):
-        return 0.0
-    if any(plain):
-        return 0.5  # a picture comes out of nothing: a fade's end, or half of what a cut shows
+    contrast = [float(p[..., 0].std()) for p in (before, now)]
+    if min(contrast) < _PLAIN:
+        # A picture out of nothing: at once at a cut, little by little at the end of a fade.
+        return min(0.5, abs(contrast[0] - contrast[1]) / _CONTRAST)
     dy, dx = (max(1, round(_SHIFT * n)) if n > 4 else 0 for n in now.shape[:2])
     inner = now[dy : now.shape[0] - dy, dx : now.shape[1] - dx]
     return 1.0 - float(cv2.matchTemplate(before, inner, cv2.TM_CCOEFF_NORMED).max())

