@@ -19,10 +19,11 @@ from markupsafe import Markup
 
 import motionkit
 from motionkit.bodies.skeleton import JOINTS, PARENTS
+from motionkit.report.drop_pictures import drop_pictures
 from motionkit.report.facts import collect
 from motionkit.report.generated import read_motion
 from motionkit.report.motion import measure
-from motionkit.report.pictures import contact_sheets, thumbnails
+from motionkit.report.pictures import contact_sheets
 from motionkit.report.sections import (
     comparison_section,
     drops_section,
@@ -65,7 +66,7 @@ def build_report(
     facts = collect(tables, examples=_EXAMPLES)
     motion = measure(tables)
     words = read_words(tables)
-    pictures = thumbnails(tables, (e for d in facts.drops for e in d.examples))
+    pictures = drop_pictures(tables, (e for d in facts.drops for e in d.examples))
     sheets = list(contact_sheets(tables, max_examples))
     charts: dict[str, Any] = {}
     training = training_section(train_logs, charts)

@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from motionkit.report.curves import CurveChart
 
-_LEFT, _RIGHT, _TOP, _BOTTOM = 52, 14, 12, 44
+_LEFT, _RIGHT, _TOP, _BOTTOM = 52, 14, 18, 44
 
 
 def histogram(
@@ -59,10 +59,10 @@ def histogram(
                     "limit {6}</text>"
                 ).format(
                     x,
-                    _TOP - 2,
+                    _TOP - 14,
                     frame.bottom,
                     x + 4 if x < width * 0.75 else x - 4,
-                    _TOP + 7,
+                    _TOP - 5,
                     "start" if x < width * 0.75 else "end",
                     number(mark),
                 )
@@ -82,6 +82,8 @@ def bars(
     """Horizontal bars. ``rows``: (label, value, CSS class); NaN is drawn as "not seen"."""
     finite = [v for _, v, _ in rows if math.isfinite(v)]
     ticks = nice_ticks(0.0, max([*finite, 1e-9]), 6, cover=True)
+    if all(v == int(v) for v in finite):
+        ticks = count_ticks(int(max([*finite, 1])))
     height = len(rows) * step + 42
     left, right = label_width, width - 52
     bottom = height - 38

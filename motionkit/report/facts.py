@@ -52,6 +52,8 @@ class Step:
     version: int | None = None
     identity: dict[str, Any] | None = None
     outcomes: Counter[str] = dataclasses.field(default_factory=Counter)
+    #: Running time of the kept items.
+    seconds: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -126,7 +128,9 @@ def collect(tables: Tables, *, examples: int) -> Facts:
     facts = Facts([], [], [], [], {}, 0.0, 0.0, 0, 0, 0, 0.0, Counter())
     picks = _Picks(examples)
     failures: dict[tuple[str, str, str], Failures] = {}
-    durations: dict[str, float] = {}
+    durations: dict[str, float] = {}  # of videos, shots and kept clips, by id
+    # Shots without a person are judged by `filter` too, which tells more: they count once.
+    judged_later: dict[str, tuple[Example, str | None]] = {}
     for table, command, unit in STEPS:
         step = _step(tables, table, command, unit)
         facts.steps.append(step)
@@ -134,17 +138,24 @@ def collect(tables: Tables, *, examples: int) -> Facts:
             continue
         for row in _outcomes(tables, table):
             step.outcomes[row["outcome"]] += 1
-            if row["outcome"] == "failed":
+            if row["outcome"] == "kept":
+                step.seconds += durations.get(row["item_id"], 0.0)
+            elif row["outcome"] == "failed":
                 _count_failure(failures, command, row)
             elif row["outcome"] == "dropped" and table != "verdicts":
-                seconds = durations.get(row["item_id"])
-                picks.add(command, unit, _example(row["item_id"], row, seconds), row["reason"])
+                example = _example(row["item_id"], row, durations.get(row["item_id"]))
+                if table == "detections":
+                    judged_later[row["item_id"]] = (example, row["reason"])
+                else:
+                    picks.add(command, unit, example, row["reason"])
         if table == "videos":
             _videos(tables, facts, durations)
         elif table == "scans":
             _shots(tables, facts, durations)
         elif table == "verdicts":
-            _candidates(tables, facts, picks, durations)
+            _candidates(tables, facts, picks, durations, judged_later)
+    for example, reason in judged_later.values():
+        picks.add("detect", "shot", example, reason)
     facts.drops = picks.groups()
     facts.failures = sorted(failures.values(), key=lambda f: (-f.count, f.command, f.code))
     return facts
@@ -204,7 +215,13 @@ def _shots(tables: Tables, facts: Facts, durations: dict[str, float]) -> None:
             facts.scanned_seconds += durations[shot["shot_id"]]
 
 
-def _candidates(tables: Tables, facts: Facts, picks: _Picks, durations: dict[str, float]) -> None:
+def _candidates(
+    tables: Tables,
+    facts: Facts,
+    picks: _Picks,
+    durations: dict[str, float],
+    judged_later: dict[str, tuple[Example, str | None]],
+) -> None:
     """Candidates stand inside the shot's row; a row without any was dropped as a whole."""
     facts.scores = [Scores(name, unit) for _, name, unit in SCORES]
     columns = ["item_id", "outcome", "reason", "measured", "threshold", "candidates"]
@@ -212,8 +229,10 @@ def _candidates(tables: Tables, facts: Facts, picks: _Picks, durations: dict[str
         if row["outcome"] == "failed":
             continue
         found = row["candidates"] or ()
-        if not len(found):
-            if row["outcome"] == "dropped":
+        if len(found):
+            judged_later.pop(row["item_id"], None)
+        else:
+            if row["outcome"] == "dropped" and row["item_id"] not in judged_later:
                 seconds = durations.get(row["item_id"])
                 picks.add("filter", "shot", _example(row["item_id"], row, seconds), row["reason"])
             continue
@@ -229,6 +248,7 @@ def _candidates(tables: Tables, facts: Facts, picks: _Picks, durations: dict[str
             if kept:
                 facts.kept_clips += 1
                 facts.kept_seconds += seconds
+                durations[c["clip_id"]] = seconds
             else:
                 picks.add("filter", "clip", _example(c["clip_id"], c, seconds), c["reason"])
 

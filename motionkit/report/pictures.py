@@ -1,10 +1,10 @@
-"""Pictures of the report: stored thumbnails of dropped items, and contact sheets of kept clips."""
+"""Contact sheets: frames of kept clips with skeletons and tracks drawn on."""
 
 from __future__ import annotations
 
 import base64
 import dataclasses
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any, Final
 
 import cv2
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from motionkit.errors import InputError
 from motionkit.records import unflatten
-from motionkit.report.facts import Example, has_run
+from motionkit.report.facts import has_run
 from motionkit.report.motion import SEEN
 from motionkit.stage import Tables, digest
 from motionkit.video.decode import read_frames
@@ -22,7 +22,6 @@ from motionkit.video.draw import draw_skeleton, draw_tracks
 #: Height of a contact-sheet picture in pixels: sharp at half that size on dense screens.
 TILE_HEIGHT: Final = 300
 _GROUND: Final = 440
-_THUMBNAIL_WIDTH: Final = 320
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,28 +54,6 @@ class _Clip:
     tracks: dict[str, Any] | None = None
     path: str | None = None
     decoder: str | None = None
-
-
-def thumbnails(tables: Tables, examples: Iterable[Example]) -> dict[str, str]:
-    """Item → data address of the stored thumbnail nearest to the middle of the item."""
-    wanted: dict[str, list[Example]] = {}
-    for example in examples:
-        wanted.setdefault(example.video_id, []).append(example)
-    found: dict[str, str] = {}
-    if not wanted or not has_run(tables, "scans"):
-        return found
-    for row in tables.rows("scans", ["video_id", "thumbnails"]):
-        stored = row["thumbnails"] or ()
-        for example in wanted.get(row["video_id"], ()) if len(stored) else ():
-            if example.first is None or example.last is None:
-                best = stored[len(stored) // 2]
-            else:
-                middle = (example.first + example.last) / 2
-                best = min(stored, key=lambda t: abs(t["ordinal"] - middle))
-            picture = cv2.imdecode(np.frombuffer(best["jpeg"], np.uint8), cv2.IMREAD_COLOR)
-            if picture is not None:
-                found[example.item] = _jpeg(_shrink(picture), quality=78)
-    return found
 
 
 def contact_sheets(tables: Tables, count: int) -> Iterator[Sheet]:
@@ -150,7 +127,7 @@ def _tiles(clip: _Clip) -> list[Tile]:
         visible = unflatten(clip.tracks["visible"], frames, grid * grid)
     crop = _crop(m2d[:, :17], row["width"], row["height"])
     shape = (crop[2] - crop[0]) / (crop[3] - crop[1])
-    number = 8 if shape < 0.75 else 7 if shape < 0.95 else 6 if shape < 1.3 else 5
+    number = 8 if shape < 0.62 else 7 if shape < 0.8 else 6 if shape < 1.2 else 5
     chosen = np.linspace(0, len(m2d) - 1, number).round().astype(int)
     ordinals = np.asarray(row["ordinals"])[chosen]
     by_ordinal = {}
@@ -164,7 +141,7 @@ def _tiles(clip: _Clip) -> list[Tile]:
         frame, time_s = by_ordinal[ordinal]
         picture = _draw(frame, m2d[index, :17], crop, tracks, visible, index)
         height, width = picture.shape[:2]
-        data = _jpeg(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), quality=80)
+        data = jpeg(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), quality=80)
         tiles.append(Tile(data, width, height, time_s))
     return tiles
 
@@ -211,15 +188,8 @@ def _draw(
     return draw_skeleton(ground, placed)[:TILE_HEIGHT, : size[0]]
 
 
-def _shrink(picture: NDArray[Any]) -> NDArray[Any]:
-    height, width = picture.shape[:2]
-    if width <= _THUMBNAIL_WIDTH:
-        return picture
-    size = (_THUMBNAIL_WIDTH, round(height * _THUMBNAIL_WIDTH / width))
-    return cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
-
-
-def _jpeg(bgr: NDArray[Any], *, quality: int) -> str:
+def jpeg(bgr: NDArray[Any], *, quality: int) -> str:
+    """A picture (BGR) as a data address."""
     done, data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])
     if not done:
         raise AssertionError("cv2 cannot encode a JPEG")

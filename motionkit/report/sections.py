@@ -54,52 +54,42 @@ def funnel_section(
     run = {step.table: step.fingerprint is not None for step in facts.steps}
     kept = {step.table: step.outcomes["kept"] for step in facts.steps}
     total = facts.video_seconds or 1.0
-    scanned, people = facts.scanned_seconds, f"{kept['detections']:,} of {facts.shots:,} shots"
-    rows: list[tuple[str, str, bool, str, float | None, str]] = [
-        ("Ingested", "ingest", run["videos"], f"{len(facts.names):,} videos", total, ""),
-        ("Cut into shots", "scan", run["scans"], f"{facts.shots:,} shots", scanned, ""),
-        ("With a person", "detect", run["detections"], people, None, ""),
+    people = f"{kept['detections']:,} of {facts.shots:,} shots"
+    filtered = f"{facts.kept_clips:,} of {facts.candidates:,} clips"
+    seconds = {step.table: step.seconds for step in facts.steps}
+    in_shards = manifest["totals"] if manifest else {"samples": 0, "hours": 0.0}
+    rows = [
+        ("Ingested", "ingest", run["videos"], f"{len(facts.names):,} videos", total),
+        ("Cut into shots", "scan", run["scans"], f"{facts.shots:,} shots", facts.scanned_seconds),
+        ("With a person", "detect", run["detections"], people, seconds["detections"]),
+        ("Through the filters", "filter", run["verdicts"], filtered, facts.kept_seconds),
+        ("With keypoints", "pose", run["keypoints"], f"{motion.clips:,} clips", motion.seconds),
+        ("With tracks", "track", run["tracks"], f"{kept['tracks']:,} clips", seconds["tracks"]),
         (
-            "Through the filters",
-            "filter",
-            run["verdicts"],
-            f"{facts.kept_clips:,} of {facts.candidates:,} clips",
-            facts.kept_seconds,
-            "",
+            "With captions",
+            "caption",
+            run["captions"],
+            f"{words.clips:,} clips",
+            seconds["captions"],
         ),
-        (
-            "With keypoints",
-            "pose",
-            run["keypoints"],
-            f"{motion.clips:,} clips",
-            motion.seconds,
-            "",
-        ),
-        ("With captions", "caption", run["captions"], f"{words.clips:,} clips", None, ""),
         (
             "In shards",
             "build-shards",
             manifest is not None,
-            f"{manifest['totals']['samples']:,} samples" if manifest else "",
-            manifest["totals"]["hours"] * 3600 if manifest else 0.0,
-            "",
+            f"{in_shards['samples']:,} samples",
+            in_shards["hours"] * 3600,
         ),
     ]
-    found = []
-    share = 0.0
-    for label, command, done, value, seconds, _ in rows:
-        if done and seconds is not None:
-            share = min(1.0, seconds / total)
-        found.append(
-            {
-                "label": label,
-                "command": command,
-                "value": value if done else None,
-                "note": _duration(seconds) if done and seconds is not None else "",
-                "share": share if facts.video_seconds else 0.0,
-            }
-        )
-    return found
+    return [
+        {
+            "label": label,
+            "command": command,
+            "value": value if done else None,
+            "note": _duration(length),
+            "share": min(1.0, length / total) if facts.video_seconds else 0.0,
+        }
+        for label, command, done, value, length in rows
+    ]
 
 
 def comparison_section(motion: Motion, words: Words) -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 
@@ -176,38 +177,60 @@ def test_damaged_companions_are_told(factory):
     assert "bad cannot be shown" in text
 
 
-def test_no_console_errors_in_a_browser(factory, tmp_path):
+def browse(page: Path, folder: Path, theme: str = "dark") -> str:
+    """The page's markup after its script ran; fails on anything in the console."""
     browser = shutil.which("chromium") or shutil.which("chromium-browser")
     if browser is None:
         pytest.skip("no chromium on the path")
-    out, _ = full_report(factory, caption=HOSTILE, text=HOSTILE)
+    flags = (
+        "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run "
+        "--disable-background-networking --disable-component-update --disable-sync "
+        "--enable-logging=stderr --v=0 --window-size=1366,768 --virtual-time-budget=1500 --dump-dom"
+    )
     done = subprocess.run(
-        [
-            browser,
-            "--headless",
-            "--no-sandbox",
-            "--disable-gpu",
-            "--disable-quic",
-            "--no-first-run",
-            "--disable-background-networking",
-            "--disable-component-update",
-            "--disable-sync",
-            "--enable-logging=stderr",
-            "--v=0",
-            f"--user-data-dir={tmp_path / 'profile'}",
-            "--window-size=1366,768",
-            "--virtual-time-budget=1500",
-            "--dump-dom",
-            f"{out.as_uri()}#dark",
-        ],
+        [browser, *flags.split(), f"--user-data-dir={folder}", f"{page.as_uri()}#{theme}"],
         capture_output=True,
         text=True,
         timeout=120,
     )
     assert done.returncode == 0, done.stderr[-2000:]
     assert "CONSOLE" not in done.stderr, done.stderr[-2000:]
-    assert 'data-theme="dark"' in done.stdout  # the script ran to its end:
-    assert re.search(r"<output>\d+\.\d / 2\.0 s</output>", done.stdout)
+    return done.stdout
+
+
+def test_no_console_errors_in_a_browser(factory, tmp_path):
+    out, _ = full_report(factory, caption=HOSTILE, text=HOSTILE)
+    dom = browse(out, tmp_path / "profile")
+    assert 'data-theme="dark"' in dom
+    assert re.search(r"<output>\d+\.\d / 2\.0 s</output>", dom)  # the script ran to its end
+
+
+def test_charts_and_players_obey_the_keyboard(factory, tmp_path):
+    _, html = full_report(factory)
+    acts = """
+      const key = (at, name) => at.dispatchEvent(new KeyboardEvent("keydown", { key: name }));
+      const chart = document.querySelector("[data-chart]");
+      chart.dispatchEvent(new Event("focus"));
+      for (let i = 0; i < 500; i++) key(chart, "ArrowLeft");
+      const canvas = document.querySelector("canvas");
+      const button = canvas.parentNode.querySelector("button");
+      const pixels = () => canvas.toDataURL();
+      button.textContent === "Pause" && button.click();
+      const before = pixels();
+      key(canvas, "ArrowLeft");
+      document.body.dataset.turned = String(pixels() !== before);
+      key(canvas, " ");
+      document.body.dataset.playing = button.textContent;
+      document.getElementById("theme").click();
+      document.body.dataset.tip = document.getElementById("tip").textContent.replaceAll("\\n", "|");
+    """
+    html = re.sub(r"<meta http-equiv[^>]*>", "", html)  # the policy forbids a script of a test
+    page = tmp_path / "acting.html"
+    page.write_text(html.replace("</body>", f"<script>{acts}</script></body>"), "utf-8")
+    dom = browse(page, tmp_path / "profile", "light")
+    assert 'data-turned="true"' in dom and 'data-playing="Pause"' in dom
+    assert re.search(r'data-tip="step 0\|train: 1\.\d+\|val: 1\.\d+"', dom)
+    assert 'data-theme="dark"' in dom
 
 
 def test_the_report_imports_no_heavy_packages():

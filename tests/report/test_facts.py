@@ -44,11 +44,19 @@ def test_a_shot_dropped_whole_is_one_drop(factory):
     shot = {"shot_id": row["item_id"], "first": 0, "last": 89, "t0_s": 0.0, "t1_s": 3.0}
     factory.write("scans", "scan", [{"item_id": "v1", "video_id": "v1", "shots": [shot]}])
     factory.write("detections", "detect", [row])
-    factory.write("verdicts", "filter", [{**row, "reason": "too-short", "candidates": []}])
-    drops = collect(factory.workspace, examples=4).drops
-    assert [(d.command, d.reason, d.count, d.seconds) for d in drops] == [
-        ("detect", "no-person", 1, 3.0),
-        ("filter", "too-short", 1, 3.0),
-    ]
-    example = drops[0].examples[0]
+    factory.write("verdicts", "filter", [{**row, "candidates": []}])
+    (drop,) = collect(factory.workspace, examples=4).drops
+    assert (drop.command, drop.reason, drop.count, drop.seconds) == ("detect", "no-person", 1, 3.0)
+    example = drop.examples[0]
     assert (example.video_id, example.first, example.last) == ("v1", 0, 89)
+
+
+def test_a_shot_that_the_filter_judged_too_counts_there(factory):
+    item = "v1-000000-000089"
+    row = {"item_id": item, "outcome": "dropped", "reason": "no-person"}
+    part = {"first": 0, "last": 89, "t0_s": 0.0, "t1_s": 3.0, "outcome": "dropped"}
+    candidate = {"clip_id": f"{item}-a", **part, "reason": "camera-moving", "measured": 0.5}
+    factory.write("detections", "detect", [row])
+    factory.write("verdicts", "filter", [{**row, "candidates": [candidate]}])
+    (drop,) = collect(factory.workspace, examples=4).drops
+    assert (drop.command, drop.reason, drop.count) == ("filter", "camera-moving", 1)
