@@ -11,6 +11,8 @@ from motionkit.backends.kinematics.signals import SIDES, Signals, bridged, smoot
 FLIES = 0.055
 #: Hips this share of their height lower: the knees are bent.
 DROPS = 0.2
+#: From here on it is a squat.
+SQUATS = 0.32
 #: Shoulders over hips below this share of upright: bent forward. Less will do where the nose
 #: comes down between the shoulders as well, as it does seen from the front.
 BENDS, BENDS_NOSE = 0.72, 0.82
@@ -79,7 +81,8 @@ def _dip(g: Signals, a: int, b: int, deepest: int, numbers: dict[str, float]) ->
         return Event("reach-down", a, b, numbers=numbers)
     if abs(knees[0] - knees[1]) > 0.07 or apart[0] > 0.33 + 0.05 * (trunk < 0.8):
         return Event("lunge", a, b, numbers=numbers)
-    return Event("squat", a, b, numbers=numbers)
+    label = "squat" if numbers["drop"] > SQUATS else "bend-knees"
+    return Event(label, a, b, numbers=numbers)
 
 
 def bends(g: Signals) -> list[Event]:
@@ -106,8 +109,14 @@ def bends(g: Signals) -> list[Event]:
         elif numbers["trunk"] < 0.5 and max(hands) < 0.31:
             events.append(Event("reach-feet", a, b, numbers=numbers))
         else:
-            whole = a > 0 and b < g.frames - 1
-            events.append(Event("bow" if whole else "bend", a, b, numbers=numbers))
+            starts, ends = a > 0, b < g.frames - 1
+            label = {
+                (True, True): "bow",
+                (True, False): "bend",
+                (False, True): "straighten-up",
+                (False, False): "stays-bent",
+            }[starts, ends]
+            events.append(Event(label, a, b, numbers=numbers))
     return events
 
 

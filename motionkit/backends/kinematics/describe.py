@@ -26,7 +26,7 @@ MOST_PHRASES = 4
 EXPLAINS: dict[str, tuple[str, ...]] = {
     "jumping-jacks": (
         "jump", "raise-arm", "lower-arm", "wave", "clap", "throw", "punch", "step-in-place",
-        "march", "jog-in-place", "squat", "hold-arm-up", "lunge",
+        "march", "jog-in-place", "squat", "hold-arm-up", "lunge", "bend-knees",
     ),
     "walk": (
         "clap", "turn", "jump", "kick", "march", "jog-in-place", "step-in-place", "stand-on-leg",
@@ -38,13 +38,19 @@ EXPLAINS: dict[str, tuple[str, ...]] = {
     ),
     "side-step": (
         "clap", "jump", "lunge", "squat", "march", "jog-in-place", "step-in-place", "kick",
-        "stand-on-leg",
+        "stand-on-leg", "bend-knees",
     ),
-    "jog-in-place": ("jump", "kick", "stand-on-leg", "turn", "punch", "clap", "squat"),
-    "march": ("clap", "jump", "kick", "stand-on-leg", "turn", "punch", "squat"),
-    "jump": ("raise-arm", "lower-arm", "squat", "throw", "punch", "bow", "bend", "kick", "turn"),
+    "jog-in-place": (
+        "jump", "kick", "stand-on-leg", "turn", "punch", "clap", "squat", "bend-knees",
+    ),
+    "march": ("clap", "jump", "kick", "stand-on-leg", "turn", "punch", "squat", "bend-knees"),
+    "jump": (
+        "raise-arm", "lower-arm", "squat", "throw", "punch", "bow", "bend", "kick", "turn",
+        "bend-knees",
+    ),
     "reach-down": (
         "walk", "squat", "lunge", "bow", "bend", "raise-arm", "lower-arm", "punch", "turn",
+        "bend-knees",
     ),
     "squat": (
         "walk", "hands-on-hips", "bow", "bend", "raise-arm", "lower-arm", "punch", "turn",
@@ -52,10 +58,12 @@ EXPLAINS: dict[str, tuple[str, ...]] = {
     ),
     "lunge": (
         "hands-on-hips", "bow", "bend", "raise-arm", "step-in-place", "march", "walk", "turn",
-        "stand-on-leg",
+        "stand-on-leg", "bend-knees",
     ),
-    "sit-down": ("walk", "bow", "bend", "squat", "turn", "raise-arm"),
-    "stand-up": ("walk", "bow", "bend", "squat", "turn", "raise-arm"),
+    "sit-down": ("walk", "bow", "bend", "squat", "turn", "raise-arm", "bend-knees"),
+    "stand-up": (
+        "walk", "bow", "bend", "squat", "turn", "raise-arm", "bend-knees", "straighten-up",
+    ),
     "kick": (
         "stand-on-leg", "raise-arm", "step-in-place", "turn", "punch", "throw", "bend", "lunge",
     ),
@@ -68,7 +76,8 @@ EXPLAINS: dict[str, tuple[str, ...]] = {
     "bend": ("raise-arm", "lower-arm"),
     "stand-on-leg": ("step-in-place",),
     "twist": ("look-around", "turn", "punch"),
-    "turn": ("look-around", "step-in-place"),
+    "turn": ("look-around", "step-in-place", "bend-knees"),
+    "straighten-up": ("walk", "raise-arm", "lower-arm", "punch", "throw"),
 }  # fmt: skip
 
 
@@ -100,10 +109,10 @@ def describe(m2d: NDArray[np.floating], fps: float = 30.0) -> Description:
     detail["events"] = [
         {
             "rule": e.label,
-            "t0_s": round(e.a / fps, 3),
-            "t1_s": round(e.b / fps, 3),
+            "t0_s": round(float(e.a / fps), 3),
+            "t1_s": round(float(e.b / fps), 3),
             **({"side": e.side} if e.side else {}),
-            **{k: round(v, 3) for k, v in e.numbers.items()},
+            **{k: round(float(v), 3) for k, v in e.numbers.items()},
         }
         for e in told
     ]
@@ -111,7 +120,7 @@ def describe(m2d: NDArray[np.floating], fps: float = 30.0) -> Description:
     if phrases and told[0].label != "stand":
         return Description(f"a person {_sentence(phrases[:MOST_PHRASES])}", detail)
     parts = body.busy_parts(g)
-    detail["speeds_bh_s"] = {k: round(v, 3) for k, v in parts.items() if np.isfinite(v)}
+    detail["speeds_bh_s"] = {k: round(float(v), 3) for k, v in parts.items() if np.isfinite(v)}
     vague = _vaguely(parts)
     if vague is None and phrases:
         vague = f"a person {phrases[0]}"
@@ -157,11 +166,19 @@ def chosen(events: list[Event]) -> list[Event]:
         explained = any(
             event.label in EXPLAINS.get(other.label, ()) and other.overlap(event) >= 0.5
             for other in events
-            if other is not event
+            if other is not event and not _means_something(event, other)
         )
         if not explained:
             kept.append(event)
     return kept
+
+
+def _means_something(event: Event, other: Event) -> bool:
+    """An arm over the head is told beside a squat, and one arm alone beside a jump: for balance
+    arms come to shoulder height, and for a jump both swing up."""
+    if event.label != "raise-arm" or event.numbers["top_bh"] <= limbs.OVERHEAD:
+        return False
+    return other.label == "squat" or (other.label == "jump" and event.side != "both")
 
 
 def _phrases(events: list[Event]) -> list[str]:
@@ -249,6 +266,8 @@ def _phrase(same: list[Event]) -> str:
         "stand": "stands in place",
         "twist": "twists the upper body from side to side",
         "bend": "bends forward",
+        "straighten-up": "straightens up",
+        "stays-bent": "",
         "look-around": "looks around",
         "hands-on-hips": "holds the hands on the hips",
         "stays-low": "",
@@ -256,6 +275,7 @@ def _phrase(same: list[Event]) -> str:
     counted = {
         "jump": "jumps",
         "squat": "squats",
+        "bend-knees": "bends the knees",
         "lunge": "lunges",
         "reach-down": "reaches down to the floor",
         "reach-feet": "bends down and reaches for the feet",
@@ -290,7 +310,7 @@ def _turn_phrase(event: Event) -> str:
     to = f" to their {event.side}" if event.side else ""
     if abs(n["turned_deg"]) > 300:
         return f"turns all the way round{to}"
-    if n["from"] * n["to"] < -0.3:
+    if abs(n["turned_deg"]) > 130 or (not to and n["from"] * n["to"] < -0.5):
         return f"turns around{to}"
     return f"turns{to}" if to else "turns"
 

@@ -14,9 +14,22 @@ CERTAIN = 0.5
 
 
 def certain_side(g: Signals, side: str, joints: tuple[str, ...], a: int, b: int) -> str:
-    """``side`` where this limb's keypoints are confident in frames a..b, else ''."""
+    """``side`` where it is certain in frames a..b, else ''.
+
+    The limb's keypoints must be confident. Seen side on, a pose estimator may take one limb for
+    the other: there the limb nearer to the camera must not be the one it is less sure of.
+    """
     names = tuple(f"{side}_{joint}" for joint in joints)
-    return side if g.confidence(names, a, b) >= CERTAIN else ""
+    if g.confidence(names, a, b) < CERTAIN:
+        return ""
+    facing, aside = g.facing[a : b + 1], g.aside[a : b + 1]
+    if np.nanmean(np.abs(facing)) < 0.35 and np.isfinite(aside).any():
+        # Who faces the picture's right turns the right side to the camera.
+        near, far = SIDES[::-1] if np.nanmean(aside) > 0 else SIDES
+        sure = [g.confidence(tuple(f"{s}_{j}" for j in joints), a, b) for s in (near, far)]
+        if sure[0] < sure[1] - 0.1:
+            return ""
+    return side
 
 
 def raises(g: Signals) -> list[Event]:

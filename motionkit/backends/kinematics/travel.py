@@ -29,7 +29,9 @@ def travel(g: Signals) -> list[Event]:
         dx = float(np.nansum(across[a : b + 1])) / g.fps
         dz = float(np.nansum(nearer[a : b + 1])) / g.fps
         path = float(np.nansum(speed[a : b + 1])) / g.fps
-        if path < COVERED:
+        # Depth is the weaker measure; who goes round in a circle covers ground all the same.
+        net = float(np.hypot(dx, 0.6 * dz))
+        if net < COVERED and not (path > 4 * COVERED and abs(_turned(g, a, b) or 0.0) > 150):
             continue
         event = _kind_of_travel(g, a, b, dx, dz, path)
         if event is not None:
@@ -43,7 +45,10 @@ def _growth(g: Signals) -> F64:
     From the torso alone: legs change their length in the picture with every step.
     """
     torso = np.linalg.norm(g.hip - g.neck, axis=1)
-    return np.gradient(np.log(np.maximum(smooth(bridged(torso), 0.35 * g.fps), 1e-6))) * g.fps
+    growth = np.gradient(np.log(np.maximum(smooth(bridged(torso), 0.35 * g.fps), 1e-6))) * g.fps
+    # A trunk that bends changes its length as well: then nothing is known.
+    bent = smooth((g.torso_upright() < 0.88).astype(float), 0.2 * g.fps) > 0.2
+    return np.where(bent, 0.0, growth)
 
 
 def _kind_of_travel(g: Signals, a: int, b: int, dx: float, dz: float, path: float) -> Event | None:
@@ -66,10 +71,11 @@ def _kind_of_travel(g: Signals, a: int, b: int, dx: float, dz: float, path: floa
     if np.hypot(dx, dz) > 0.7 * path and abs(leftward) > 0.85:
         return Event("side-step", a, b, numbers=numbers)
     signs = (speed > RUN_SPEED) + (rate > RUN_STEPS_S) + (lift > RUN_LIFT)
+    high = lift > RUN_HIGH and speed > 0.6
     turned = _turned(g, a, b)
     if turned is not None:
         numbers["turned_deg"] = turned
-    return Event("run" if signs >= 2 or lift > RUN_HIGH else "walk", a, b, numbers=numbers)
+    return Event("run" if signs >= 2 or high else "walk", a, b, numbers=numbers)
 
 
 def stepping(g: Signals, a: int, b: int) -> float:
