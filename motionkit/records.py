@@ -90,7 +90,7 @@ CANDIDATE: Final = pa.struct(
         ("reason", pa.string()),  # stable; null when kept
         ("measured", pa.float64()),
         ("threshold", pa.float64()),
-        ("camera", pa.float32()),  # highest edge change inside, share of full scale
+        ("camera", pa.float32()),  # highest camera score inside (see scans.camera)
         ("speed_bh_s", pa.float32()),  # mean keypoint speed, body heights per second
         ("acceleration_bh_s2", pa.float32()),
         ("confident_share", pa.float32()),  # keypoints over the confidence limit, share
@@ -130,7 +130,7 @@ TABLES: Final[Mapping[str, pa.Schema]] = {
         camera=array(
             pa.float32(),
             "F",
-            "camera motion between this frame and the one before, share of full scale; 0 first",
+            "camera motion since the frame before, share of the frame's width in 1/30 s; 0 first",
         ),
         cut_score=array(pa.float32(), "F", "how unlike this frame is the one before; 0 first"),
         shots=pa.list_(SHOT),

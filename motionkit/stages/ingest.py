@@ -183,8 +183,8 @@ def _decode_all(path: str) -> tuple[np.ndarray, float, int, tuple[int, int]]:
             last = (picture.duration or 0) * tick
     if not pts:
         raise InputError("no-frames", f"{Path(path).name}: no picture can be decoded")
-    if None in pts:  # no presentation times in the container: counted at the declared rate
-        return index.times_s[: len(pts)], last, rotation, size
+    if not index.timed or None in pts:
+        return index.times_s[: len(pts)], 0.0, rotation, size
     ticks = np.array(pts, np.int64)
     return (ticks - ticks[0]) * tick, last, rotation, size
 

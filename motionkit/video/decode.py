@@ -87,6 +87,7 @@ def choose_decoder(path: str) -> str:
         return "pyav"
     try:
         reader = _open_decord(path)
+        _get_batch(reader, [0])  # pictures of 16 x 16 pixels open, but do not decode
     except (ImportError, _DecordFailure):  # there is no decord for macOS
         return "pyav"
     if len(reader) != len(index.pts) or reader.get_frame_timestamp(0)[0] < 0:

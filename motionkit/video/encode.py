@@ -11,7 +11,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-#: Ticks a second of the files written: every common rate and millisecond times fit.
+#: Ticks a second where presentation times are given: milliseconds and all common rates fit.
 _TICKS: Final = 90_000
 
 #: Encoder settings that give small files fast; one thread, so that the same frames give the same
@@ -47,9 +47,11 @@ def write_video(
     count = 0
     try:
         with av.open(str(partial), "w") as out:
-            stream = out.add_stream(codec, rate=Fraction(fps).limit_denominator(1001))
+            rate = Fraction(fps).limit_denominator(1001)
+            tick = 1 / rate if times is None else Fraction(1, _TICKS)
+            stream = out.add_stream(codec, rate=rate)
             stream.pix_fmt = "yuv420p"
-            stream.codec_context.time_base = Fraction(1, _TICKS)
+            stream.codec_context.time_base = tick
             stream.options = {**_OPTIONS.get(codec, {}), "crf": str(quality)}
             shape: tuple[int, int] | None = None
             for frame in frames:
@@ -63,8 +65,8 @@ def write_video(
                 picture = av.VideoFrame.from_ndarray(
                     np.ascontiguousarray(frame[:height, :width]), format="rgb24"
                 )
-                shown = count / fps if times is None else next(times)
-                picture.pts, picture.time_base = round(shown * _TICKS), Fraction(1, _TICKS)
+                picture.time_base = tick
+                picture.pts = count if times is None else round(next(times) / tick)
                 out.mux(stream.encode(picture))
                 count += 1
             if not count:

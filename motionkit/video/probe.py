@@ -33,9 +33,10 @@ class PacketIndex:
     ``times_s`` [F] are presentation times in seconds in the order shown, the first 0; ``pts``
     [F] the same in the stream's own ticks, unshifted; ``keys`` [F] where decoding can start.
     ``edit_list``: some packets are decoded but not shown. ``truncated``: the file ends inside a
-    packet or holds fewer than declared. ``seekable``: frames can be told by ``pts`` alone, so
-    reading may start in the middle; False means: count from the first frame. The stored size is
-    pixels before any rotation.
+    packet or holds fewer than declared. ``timed``: the container gives presentation times; False
+    means that frames were counted at the declared rate. ``seekable``: frames can be told by
+    ``pts`` alone, so reading may start in the middle; False means: count from the first frame.
+    The stored size is pixels before any rotation.
     """
 
     codec: str
@@ -50,6 +51,7 @@ class PacketIndex:
     last_length_s: float
     edit_list: bool
     truncated: bool
+    timed: bool
     seekable: bool
 
 
@@ -170,6 +172,7 @@ def _index(path: str, size: int, mtime_ns: int) -> PacketIndex:
         shown: dict[int, tuple[bool, int]] = {}  # pts → key frame, duration
         edit_list = corrupt = untimed = double = False
         first_is_key: bool | None = None
+        form = container.format.name
         declared = stream.frames or None
         end_s = 0.0  # of whatever lasts longest, sound included
         # Matroska declares no frame count, only how long the longest stream is.
@@ -185,7 +188,8 @@ def _index(path: str, size: int, mtime_ns: int) -> PacketIndex:
                 corrupt = True
             elif packet.is_discard:
                 edit_list = True
-            elif packet.pts is None:
+            elif packet.pts is None or form == "avi":
+                # AVI has no presentation times; what FFmpeg makes of B-frames there is wrong.
                 untimed = True
                 break
             else:
@@ -193,7 +197,7 @@ def _index(path: str, size: int, mtime_ns: int) -> PacketIndex:
                     first_is_key = packet.is_keyframe
                 double = double or packet.pts in shown
                 shown[packet.pts] = (packet.is_keyframe, packet.duration or 0)
-        codec, form = stream.codec_context.codec.canonical_name, container.format.name
+        codec = stream.codec_context.codec.canonical_name
         stored = stream.codec_context.width, stream.codec_context.height
         claimed_s = (container.duration or 0) / 1e6 if "matroska" in form else 0.0
         tick = float(stream.time_base)
@@ -226,12 +230,13 @@ def _index(path: str, size: int, mtime_ns: int) -> PacketIndex:
         last_length_s=last,
         edit_list=edit_list,
         truncated=corrupt or short,
+        timed=not untimed,
         seekable=bool(first_is_key) and not (edit_list or corrupt or untimed or double),
     )
 
 
 def _count_untimed(path: str, ticks: int) -> dict[int, tuple[bool, int]]:
-    """Old AVI files carry no presentation times: decode, and count at the declared rate."""
+    """No presentation times in the container: decode, and count at the declared rate."""
     container, stream = open_video(path)
     with container:
         count = sum(1 for _ in pictures(container, stream, Path(path).name))

@@ -100,11 +100,13 @@ def test_variable_rate_keeps_presentation_times(tmp_path: Path) -> None:
         assert times == pytest.approx(shown_at, abs=1e-4)
 
 
-@pytest.mark.parametrize("name", ["stream.ts", "film.mkv"])
+@pytest.mark.parametrize("name", ["stream.ts", "film.mkv", "old.avi", "film.flv"])
 def test_other_containers(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     write_video(path, films.numbered(40))
-    assert numbers(path) == list(range(40))
+    _, times, frames = films.frames_of(read_frames(str(path)))
+    assert [films.number_of(f) for f in frames] == list(range(40))
+    assert times == pytest.approx(np.arange(40) / 30, abs=1e-3)
     assert numbers(path, ordinals=[3, 33]) == [3, 33]
 
 
@@ -132,6 +134,13 @@ def test_truncated_file_gives_the_frames_it_has(counted: Path, tmp_path: Path) -
     found = numbers(short)
     assert 20 < len(found) < 60
     assert found == list(range(len(found)))
+
+
+def test_tiny_pictures_are_not_given_to_decord(tmp_path: Path) -> None:
+    path = tmp_path / "tiny.mp4"
+    write_video(path, [np.full((16, 16, 3), 20 * i, np.uint8) for i in range(5)])
+    _, _, frames = films.frames_of(read_frames(str(path)))
+    assert [round(f.mean() / 20) for f in frames] == [0, 1, 2, 3, 4]
 
 
 def test_one_frame_and_odd_sizes(tmp_path: Path) -> None:
