@@ -66,6 +66,15 @@ class ShotScores:
         """Height [F] of the box, share of the picture's height."""
         return (self.boxes[:, 3] - self.boxes[:, 1]) / self.height
 
+    def box_height_about(self) -> Floats:
+        """Largest `box_height` [F] of the same person within `HEIGHT_WINDOW_S` before or after."""
+        each = self.box_height()
+        out = np.zeros_like(each)
+        for i, person in enumerate(self.person):
+            near = np.abs(self.times_s - self.times_s[i]) <= HEIGHT_WINDOW_S
+            out[i] = each[near & (self.person == person)].max()
+        return out
+
     def camera_between(self) -> NDArray[np.bool_]:
         """Did the camera move at [F] or on the way from the measured frame before?"""
         out = np.zeros(len(self.frames), bool)

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from motionkit.errors import UsageError
 from motionkit.stage import Dropped, Item, Kept, Outcome, Tables, clip_id, digest
 from motionkit.stages._scores import ShotScores, score_shot
+from motionkit.video.camera import CAMERA_MAX
 
 #: Why a frame fails, in the order in which the filters are asked. The first answer counts: where
 #: nobody is seen nothing can be said about confidence, and hidden legs alone take a quarter of the
@@ -45,23 +46,26 @@ _BRIDGED: frozenset[str] = frozenset({"no-person", "low-confidence", "lower-body
 class Filter:
     """Judge every shot and cut out its clips."""
 
-    camera_max: float = 0.0015
+    camera_max: float = CAMERA_MAX
     """Camera motion above this, share of full scale (scan's score), is a moving camera."""
     confidence: float = 0.5
     """A keypoint is seen above this."""
     confident_share_min: float = 0.75
     """A frame needs more than this share of its keypoints seen."""
-    lower_confidence_min: float = 0.3
-    """Knees and ankles must all be above this."""
+    lower_confidence_min: float = 0.15
+    """Knees and ankles must all be above this. Lower than ``confidence``: the embedded backend says
+    0.1 to 0.5 of the far leg of somebody seen from the side and still places it within 2 % of the
+    body height; of legs outside the picture it says 0."""
     box_height_min: float = 0.333
-    """The person's box must be higher than this share of the picture's height."""
+    """The person's box must be higher than this share of the picture's height, at some time
+    within a second: who crouches does not become small."""
     speed_max_bh_s: float = 5.0
     """Mean keypoint speed between two measured frames, body heights per second."""
     acceleration_max_bh_s2: float = 60.0
     """Mean keypoint acceleration about a measured frame, body heights per second squared."""
-    speed_min_bh_s: float = 0.03
+    speed_min_bh_s: float = 0.02
     """Mean keypoint speed over a clip below this is a frozen pose."""
-    gap_max_s: float = 0.35
+    gap_max_s: float = 0.5
     """A momentary failure between two passing frames at most this far apart is let pass."""
     min_s: float = 2.0
     """Shortest clip."""
@@ -178,7 +182,7 @@ def frame_reasons(scores: ShotScores, params: Filter) -> list[str]:
         scores.person < 0,
         scores.lower_confidence() <= params.lower_confidence_min,
         scores.confident_share(params.confidence) <= params.confident_share_min,
-        scores.box_height() <= params.box_height_min,
+        scores.box_height_about() <= params.box_height_min,
         fast,
     )
     reasons = [""] * len(scores.frames)
@@ -285,16 +289,24 @@ def _inside(scores: ShotScores, first: int, last: int) -> NDArray[np.bool_]:
 def _candidate(
     scores: ShotScores, params: Filter, first: int, last: int, reason: str
 ) -> dict[str, Any]:
-    """A `records.CANDIDATE` of the source frames first..last (within the shot, both inside)."""
+    """A `records.CANDIDATE` of the source frames first..last (within the shot, both inside).
+
+    ``measured`` is the value of the frames that failed, on average (camera and speed: at most).
+    """
     inside = _inside(scores, first, last)
     seen = inside & (scores.person >= 0)
     t0_s, t1_s = float(scores.source_times_s[first]), float(scores.source_times_s[last + 1])
-    lower = scores.lower_confidence()
+    lower, share = scores.lower_confidence(), scores.confident_share(params.confidence)
+    size = scores.box_height_about()
+
+    def failing(score: NDArray[np.float64], limit: float) -> tuple[float | None, float]:
+        return _mean(score[seen & (score <= limit)]), limit
+
     values = {
         "camera": float(scores.camera[first : last + 1].max()),
         "speed_bh_s": _mean(scores.speed[inside]),
         "acceleration_bh_s2": _mean(scores.acceleration[inside]),
-        "confident_share": _mean(scores.confident_share(params.confidence)[seen]),
+        "confident_share": _mean(share[seen]),
         "lower_body_share": _mean((lower > params.lower_confidence_min)[seen]),
         "box_height": _mean(scores.box_height()[seen]),
     }
@@ -306,9 +318,9 @@ def _candidate(
         "": (None, None),
         "camera-moving": (values["camera"], params.camera_max),
         "no-person": (float(seen.sum() / max(inside.sum(), 1)), None),
-        "low-confidence": (values["confident_share"], params.confident_share_min),
-        "lower-body-hidden": (_mean(lower[seen]), params.lower_confidence_min),
-        "too-small": (values["box_height"], params.box_height_min),
+        "lower-body-hidden": failing(lower, params.lower_confidence_min),
+        "low-confidence": failing(share, params.confident_share_min),
+        "too-small": failing(size, params.box_height_min),
         "too-fast": fast,
         "too-still": (values["speed_bh_s"], params.speed_min_bh_s),
         "too-short": (t1_s - t0_s, params.min_s),

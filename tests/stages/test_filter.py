@@ -12,6 +12,7 @@ from motionkit.stage import Dropped, Item, Kept
 from motionkit.stages._scores import ShotScores, score_shot
 from motionkit.stages.detect import measured_ordinals
 from motionkit.stages.filter import Filter, drop_table, judge
+from motionkit.video.camera import CAMERA_MAX
 
 HEIGHT = 400  # of the picture
 
@@ -107,7 +108,7 @@ def test_moving_frames_are_cut_out_exactly() -> None:
         (132, 239, None),
     ]
     moved = candidates[1]
-    assert (moved["measured"], moved["threshold"]) == (pytest.approx(0.01), 0.0015)
+    assert (moved["measured"], moved["threshold"]) == (pytest.approx(0.01), CAMERA_MAX)
 
 
 def test_a_stretch_longer_than_ten_seconds_falls_into_equal_clips() -> None:
@@ -151,6 +152,14 @@ def test_small_people() -> None:
     assert dropped["reason"] == "too-small"
     assert dropped["measured"] == pytest.approx(130 / HEIGHT)
     assert Shot(4.0, size=140).verdicts()[0]["reason"] is None
+
+
+def test_who_crouches_for_a_moment_does_not_become_small() -> None:
+    shot = Shot(6.0)
+    shot.box_height[shot.at(2.5, 3.5)] = 80
+    assert brief(shot.verdicts()) == [(0, 179, None)]
+    shot.box_height[shot.at(1.5, 6.0)] = 80
+    assert [c["reason"] for c in shot.verdicts()] == [None, "too-small"]
 
 
 def test_nobody_there() -> None:
