@@ -69,12 +69,12 @@ class Track:
 
     def items(self, tables: Tables) -> Iterator[Item]:
         """The clips that have keypoints."""
-        videos: dict[str, tuple[str, str | None]] = {}
+        videos: dict[str, tuple[str | None, str | None]] = {}
         for row in tables.rows("videos", ["video_id", "path", "decoder"]):
             videos.setdefault(row["video_id"], (row["path"], row["decoder"]))
         columns = ["video_id", "clip_id", "fps", "width", "height", "ordinals", "m2d"]
         for row in tables.rows("keypoints", columns):
-            path, decoder = videos[row["video_id"]]
+            path, decoder = videos.get(row["video_id"], (None, None))
             first = np.asarray(row["m2d"], dtype=np.float64)[: 18 * 3].reshape(18, 3)
             data = {k: row[k] for k in ("video_id", "clip_id", "fps", "width", "height")}
             data["path"], data["decoder"] = path, decoder
@@ -88,6 +88,12 @@ class Track:
     def process(self, item: Item) -> Outcome:
         """Lay the grid, decode each source frame once, follow the points."""
         data = item.data
+        if data["path"] is None:
+            raise InputError(
+                "video-missing",
+                f"the videos table has no kept row of {data['video_id']}",
+                hint="ingest the video again, then run track",
+            )
         ordinals = np.asarray(data["ordinals"], dtype=np.int32)
         found = self._mask(data, int(ordinals[0]))
         if found is None:

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
-from motionkit.errors import UsageError
+from motionkit.errors import InputError, UsageError
 from motionkit.records import TABLES
 from motionkit.stage import Dropped, Kept, Outcome
 from motionkit.stages.track import Track
@@ -156,6 +156,20 @@ def test_a_person_without_a_torso_is_dropped(video: Path) -> None:
     unseen = keypoints()
     unseen[5:13, 2] = 0
     assert run(Track(), tables(video, [0, 1], unseen)) == Dropped("no-mask")
+
+
+def test_a_clip_whose_video_is_gone_fails_alone(video: Path) -> None:
+    found = tables(video, [0, 1])
+    found.tables["videos"] = []
+    with pytest.raises(InputError) as caught:
+        run(Track(), found)
+    assert caught.value.code == "video-missing"
+
+
+def test_frames_that_do_not_come_are_told(video: Path) -> None:
+    with pytest.raises(InputError) as caught:
+        run(Track(), tables(video, [10, 11, 12, 13]))
+    assert caught.value.code in ("frames-missing", "no-frames")
 
 
 def test_identity_names_all_that_decides(video: Path, tmp_path: Path) -> None:
