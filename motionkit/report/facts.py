@@ -28,14 +28,20 @@ STEPS: Final = (
     ("captions", "caption", "clip"),
 )
 
-#: Scores of a candidate: column, name, unit.
+#: Scores of a candidate: column, name, unit, and the parameters of `filter` that limit it.
 SCORES: Final = (
-    ("camera", "Camera motion", "edge change, share of full scale"),
-    ("speed_bh_s", "Speed", "body heights / s"),
-    ("acceleration_bh_s2", "Acceleration", "body heights / s²"),
-    ("confident_share", "Confident keypoints", "share of keypoints"),
-    ("lower_body_share", "Lower body seen", "share of frames"),
-    ("box_height", "Person height", "share of image height"),
+    ("camera", "Camera motion", "edge change, share of full scale", "", "camera_max"),
+    ("speed_bh_s", "Speed", "body heights / s", "speed_min_bh_s", "speed_max_bh_s"),
+    (
+        "acceleration_bh_s2",
+        "Acceleration",
+        "body heights / s²",
+        "",
+        "acceleration_max_bh_s2",
+    ),
+    ("confident_share", "Confident keypoints", "share of keypoints", "confident_share_min", ""),
+    ("lower_body_share", "Lower body seen", "share of frames", "", ""),
+    ("box_height", "Person height", "share of image height", "box_height_min", ""),
 )
 
 _RANGE = re.compile(r"^(?P<video>.+?)-(?P<first>\d{6,})-(?P<last>\d{6,})(-|$)")
@@ -99,6 +105,9 @@ class Scores:
 
     name: str
     unit: str
+    #: Limits of the filter, where its parameters are recorded.
+    lowest: float | None = None
+    highest: float | None = None
     kept: array[float] = dataclasses.field(default_factory=lambda: array("f"))
     dropped: array[float] = dataclasses.field(default_factory=lambda: array("f"))
     #: Limits that candidates were dropped at.
@@ -223,7 +232,10 @@ def _candidates(
     judged_later: dict[str, tuple[Example, str | None]],
 ) -> None:
     """Candidates stand inside the shot's row; a row without any was dropped as a whole."""
-    facts.scores = [Scores(name, unit) for _, name, unit in SCORES]
+    limits = next(s.identity for s in facts.steps if s.table == "verdicts") or {}
+    facts.scores = [
+        Scores(name, unit, limits.get(low), limits.get(high)) for _, name, unit, low, high in SCORES
+    ]
     columns = ["item_id", "outcome", "reason", "measured", "threshold", "candidates"]
     for row in tables.rows("verdicts", columns, outcome=None):
         if row["outcome"] == "failed":
@@ -240,7 +252,7 @@ def _candidates(
             facts.candidates += 1
             seconds = c["t1_s"] - c["t0_s"]
             kept = c["outcome"] == "kept"
-            for (column, _, _), scores in zip(SCORES, facts.scores, strict=True):
+            for (column, *_), scores in zip(SCORES, facts.scores, strict=True):
                 if c.get(column) is not None:
                     (scores.kept if kept else scores.dropped).append(c[column])
                     if c.get("threshold") is not None and _is_measured(c, column):

@@ -14,7 +14,7 @@ from motionkit.errors import ShardError
 from motionkit.keypoints import COCO17
 from motionkit.report.charts import bars, bin_counts, curve, histogram, nice_edges, number
 from motionkit.report.curves import read_log
-from motionkit.report.facts import Facts
+from motionkit.report.facts import Facts, Scores
 from motionkit.report.motion import SEEN, SQUARE, VIEWPOINTS, Motion
 from motionkit.report.pictures import Sheet
 from motionkit.report.words import Words
@@ -139,6 +139,7 @@ def score_charts(facts: Facts) -> list[dict[str, Any]]:
     """A histogram of each score over all candidates, with the limits that dropped any."""
     found = []
     for score in facts.scores:
+        limits = {x for x in (score.lowest, score.highest) if x is not None} or score.thresholds
         values = np.array([*score.kept, *score.dropped], np.float64)
         values = values[np.isfinite(values)]
         if not len(values):
@@ -158,12 +159,21 @@ def score_charts(facts: Facts) -> list[dict[str, Any]]:
             title=f"Histogram of {score.name} over candidate clips",
             x_label=score.unit,
             y_label="clips",
-            marks=sorted(score.thresholds)[:2],
+            marks=sorted(limits),
             width=350,
             height=210,
         )
-        found.append({"name": score.name, "svg": chart})
+        found.append({"name": score.name, "svg": chart, "limits": _limits(score)})
     return found
+
+
+def _limits(score: Scores) -> str:
+    low, high = score.lowest, score.highest
+    if low is not None and high is not None:
+        return f"kept from {number(low)} to {number(high)}"
+    if low is not None:
+        return f"kept from {number(low)}"
+    return f"kept up to {number(high)}" if high is not None else ""
 
 
 def motion_section(motion: Motion) -> dict[str, Any] | None:

@@ -157,13 +157,14 @@ def _finish(
 
 
 def stage_lineage(tables: Tables) -> dict[str, Any]:
-    """Table → fingerprint, and stage, version and backend where the workspace records them."""
+    """Table → fingerprint, and stage, version and identity where the workspace records them."""
     found: dict[str, Any] = {}
     for table in _TABLES:
         if not _has_run(tables, table, required=False):
             continue
         about = getattr(tables, "current", lambda _: None)(table) or {}
-        entry = {key: about[key] for key in ("stage", "version", "backend") if key in about}
+        # The identity holds parameters and weights, and no path of the maker's machine.
+        entry = {key: about[key] for key in ("stage", "version", "identity") if key in about}
         found[table] = {**entry, "fingerprint": tables.fingerprint(table)}
     return found
 
@@ -298,7 +299,10 @@ def _rows(
         for kind in ("captions", "tracks"):
             if f"{kind} {clip}" in extras:
                 row.update(extras.get(f"{kind} {clip}"))
-        made = {table: dict(entry) for table, entry in lineage.items()}
+        made = {
+            table: {key: value for key, value in entry.items() if key != "identity"}
+            for table, entry in lineage.items()
+        }
         for table, key in (("keypoints", "backend"), ("tracks", "track_backend")):
             if table in made and row.get(key):
                 made[table]["backend"] = row[key]

@@ -92,7 +92,7 @@ class Factory:
         fingerprint = digest({"table": table})
         base = {"fingerprint": fingerprint, "outcome": "kept", "attempt": 1}
         self.workspace.write_part(table, [{**base, **row} for row in rows])
-        about = {"stage": command, "version": 1, "identity": {"table": table}}
+        about = {"stage": command, "version": 1, "identity": {"camera_max": 0.02, "table": table}}
         self.workspace.set_current(table, fingerprint, about)
 
     def fill(self, videos: int = 3, frames: int = 75, caption: str = "") -> Factory:

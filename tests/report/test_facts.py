@@ -31,6 +31,7 @@ def test_scores_hold_kept_and_dropped_and_the_limit(factory):
     assert list(camera.kept) == pytest.approx([0.004, 0.004])
     assert sorted(camera.dropped) == pytest.approx([0.05, 0.06])
     assert camera.thresholds == {0.02}
+    assert (camera.lowest, camera.highest) == (None, 0.02)
 
 
 def test_a_shot_dropped_whole_is_one_drop(factory):

@@ -200,10 +200,23 @@ def test_other_peoples_folder_is_not_replaced(tmp_path, make_tables):
 
 def test_recipe_and_fingerprints_are_in_the_manifest(tmp_path, make_tables):
     tables = make_tables()
+    tables.current = lambda table: {
+        "stage": f"makes {table}",
+        "version": 3,
+        "identity": {"limit": 0.5},
+        "parameters": {"sources": ["/private/films"]},
+    }
     build_shards(tables, tmp_path / "s", recipe={"clips": {"fps": 30}})
+    sample = next(open_shards(tmp_path / "s").samples())
+    assert sample.lineage["verdicts"] == {
+        "fingerprint": tables.fingerprint("verdicts"),
+        "stage": "makes verdicts",
+        "version": 3,
+    }
     manifest = json.loads((tmp_path / "s/manifest.json").read_text())
     assert manifest["recipe"] == {"clips": {"fps": 30}}
     assert manifest["lineage"]["keypoints"]["fingerprint"] == tables.fingerprint("keypoints")
+    assert manifest["lineage"]["keypoints"]["identity"] == {"limit": 0.5}
     assert manifest["totals"]["hours"] == pytest.approx(18 * 2 / 3600)
     assert "/private" not in json.dumps(manifest)
 
