@@ -151,11 +151,10 @@ class _Move:
         self.tilt = np.zeros(frames)
         self.zoom = np.ones(frames)
         t = np.arange(frames, dtype=float)
-        # Pixels a frame at the picture's own size; at 640 wide the focal length is 450..680.
-        per_px = 640 / (16 / 9 * 360) / 1.0
-        rate = rng.uniform(1.5, 2.4) * per_px * 30 / fps / 500.0
+        # Radians a frame. At 640 wide the focal length is 450..680 px: 1.4..3.3 px a frame.
+        rate = rng.uniform(1.5, 2.4) * 30 / fps / 500.0
         if move in ("pan", "part"):
-            self.pan = _to_and_fro(t, rate, half_width=0.16 * 500 / 500, rng=rng)
+            self.pan = _to_and_fro(t, rate, half_width=0.16, rng=rng)
         elif move == "tilt":
             self.tilt = _to_and_fro(t, rate, half_width=0.055, rng=rng)
         elif move == "zoom":

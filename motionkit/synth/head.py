@@ -77,7 +77,7 @@ def _shave(maker: MeshMaker, first: int) -> None:
 
 def _add_hair(maker: MeshMaker, place: Place, carried: Carried, hair: str, scale: float) -> None:
     """A shell over the skull, open at the face; long hair falls to the shoulders."""
-    lowest = {"short": 0.030, "bun": 0.020, "long": -0.060}[hair]
+    lowest = {"short": 0.030, "bun": 0.020, "long": -0.085}[hair]
     heights = [*np.linspace(lowest, 0.125, 7), 0.148, 0.168, 0.183, 0.193, 0.199]
     angle = 2 * np.pi * (np.arange(_SEGMENTS) + 0.5) / _SEGMENTS
     starts = []
@@ -87,7 +87,7 @@ def _add_hair(maker: MeshMaker, place: Place, carried: Carried, hair: str, scale
             float(np.interp(y - 0.009 * (y > 0.13), *_column(k))) for k in (1, 2, 3)
         )
         if y < 0.05:  # the back of the head and the hair on the neck, not the narrower jaw
-            middle, wide, deep = 0.000, 0.068, 0.084
+            middle, wide, deep = -0.006, 0.068, 0.090
         wide, deep = wide + 0.010, deep + 0.010
         points = np.stack(
             [wide * np.cos(angle), np.full_like(angle, y), middle + deep * np.sin(angle)], -1

@@ -1,8 +1,8 @@
 """Procedural human motions: `motion(kind, seed=…)` gives rotations, translation and captions.
 
-Every kind is a script over time (gaits, gestures, sports) that plays a `Puppet`. The world is
-in metres, y up with the floor at y = 0; the person starts near the origin, facing +z, with
-the left side towards +x.
+Every kind is a script over time (gaits, gestures, sports, postures) that plays a `Puppet`. The
+world is in metres, y up with the floor at y = 0; the person starts near the origin, facing +z,
+with the left side towards +x.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from motionkit.bodies.skeleton import forward_kinematics, shaped_offsets
 from motionkit.errors import UsageError
 from motionkit.synth.gaits import GAITS
 from motionkit.synth.gestures import GESTURES
+from motionkit.synth.postures import POSTURES
 from motionkit.synth.puppet import Puppet, foot_heights
 from motionkit.synth.sports import SPORTS
 from motionkit.synth.styles import STYLES, style_named
@@ -24,7 +25,7 @@ from motionkit.synth.wording import Kind, captions
 
 Float = NDArray[np.float64]
 
-_BY_NAME: dict[str, Kind] = {kind.name: kind for kind in (*GAITS, *GESTURES, *SPORTS)}
+_BY_NAME: dict[str, Kind] = {kind.name: kind for kind in (*GAITS, *GESTURES, *SPORTS, *POSTURES)}
 
 #: Names of all kinds, in a fixed order.
 KINDS: tuple[str, ...] = tuple(_BY_NAME)

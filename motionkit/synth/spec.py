@@ -12,7 +12,7 @@ from motionkit.synth.motions import KINDS
 from motionkit.synth.styles import STYLES
 
 #: Raise whenever the same spec gives other bytes than before.
-SYNTH_VERSION = 1
+SYNTH_VERSION = 2
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -34,3 +34,18 @@ def captions(kind: Kind, style: Style, rng: np.random.Generator) -> tuple[str, .
         ]
         texts = [*texts[1:], texts[0]]
     return tuple(texts)
+
+
+def sided(
+    stem: str, script: Callable[[Puppet, str], None], wordings: tuple[str, ...]
+) -> tuple[Kind, Kind]:
+    """The left and the right kind of a one-sided script.
+
+    The script gets 'left' or 'right'; ``{side}`` and ``{other}`` in the wordings are filled in.
+    """
+
+    def kind(side: str, other: str) -> Kind:
+        texts = tuple(text.format(side=side, other=other) for text in wordings)
+        return Kind(f"{stem}_{side}", lambda puppet: script(puppet, side), texts)
+
+    return kind("left", "right"), kind("right", "left")
