@@ -24,6 +24,7 @@ from motionkit.report.facts import collect
 from motionkit.report.generated import read_motion
 from motionkit.report.motion import measure
 from motionkit.report.pictures import contact_sheets
+from motionkit.report.results import shards_section, training_section
 from motionkit.report.sections import (
     comparison_section,
     drops_section,
@@ -31,10 +32,8 @@ from motionkit.report.sections import (
     headline_numbers,
     motion_section,
     score_charts,
-    shards_section,
     sheets_section,
     steps_section,
-    training_section,
     words_section,
 )
 from motionkit.report.words import read_words

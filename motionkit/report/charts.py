@@ -336,3 +336,12 @@ def bin_counts(values: Any, edges: Sequence[float]) -> list[int]:
     array = array[np.isfinite(array)]
     clipped = np.clip(array, edges[0], edges[-1])
     return [int(n) for n in np.histogram(clipped, bins=np.asarray(edges))[0]]
+
+
+def duration(seconds: float) -> str:
+    """Running time in the unit that fits."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    if seconds < 3600:
+        return f"{seconds / 60:.1f} min"
+    return f"{seconds / 3600:,.1f} h"

@@ -5,15 +5,12 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
-from motionkit.errors import ShardError
 from motionkit.keypoints import COCO17
-from motionkit.report.charts import bars, bin_counts, curve, histogram, nice_edges, number
-from motionkit.report.curves import read_log
+from motionkit.report.charts import bars, bin_counts, duration, histogram, nice_edges, number
 from motionkit.report.facts import Facts, Scores
 from motionkit.report.motion import SEEN, SQUARE, VIEWPOINTS, Motion
 from motionkit.report.pictures import Sheet
@@ -28,8 +25,6 @@ _PUBLISHED: Final = (
 )
 _MOTIONWEB_VIEWS: Final = (0.3941, 0.2616, 0.2732, 0.0711)  # front, left, right, back
 _VIEW_STYLES: Final = ("kkept", "kleft", "kright", "kback")
-_MAX_FILES: Final = 12
-_MAX_CHARTS: Final = 18
 
 
 def headline_numbers(
@@ -39,7 +34,7 @@ def headline_numbers(
     samples = f"{manifest['totals']['samples']:,}" if manifest else "–"
     return [
         (f"{len(facts.names):,}", "videos"),
-        (_duration(facts.video_seconds), "of video"),
+        (duration(facts.video_seconds), "of video"),
         (f"{facts.shots:,}", "shots"),
         (f"{motion.clips or facts.kept_clips:,}", "clips kept"),
         (f"{words.captions:,}", "captions"),
@@ -85,7 +80,7 @@ def funnel_section(
             "label": label,
             "command": command,
             "value": value if done else None,
-            "note": _duration(length),
+            "note": duration(length),
             "share": min(1.0, length / total) if facts.video_seconds else 0.0,
         }
         for label, command, done, value, length in rows
@@ -117,7 +112,7 @@ def drops_section(facts: Facts, pictures: Mapping[str, str]) -> list[dict[str, A
                 "command": drop.command,
                 "reason": drop.reason,
                 "count": f"{drop.count:,} {plural}",
-                "time": _duration(drop.seconds) if drop.seconds else "–",
+                "time": duration(drop.seconds) if drop.seconds else "–",
                 "limit": _plain(drop.threshold),
                 "more": drop.count > len(drop.examples),
                 "examples": [
@@ -261,91 +256,6 @@ def sheets_section(sheets: Sequence[Sheet], names: Mapping[str, str]) -> list[di
     ]
 
 
-def training_section(logs: Sequence[Path], charts: dict[str, Any]) -> list[dict[str, Any]]:
-    """Charts of every stage of every log; the data for the pointer goes into ``charts``."""
-    found: list[dict[str, Any]] = []
-    for path in logs:
-        try:
-            stages, bad = read_log(path)
-        except OSError as error:
-            warning = f"{path.name} cannot be read: {error.strerror or error}"
-            found.append({"warning": warning, "name": "", "charts": []})
-            continue
-        warning = ""
-        if bad:
-            lines = (
-                "1 line that is no record was"
-                if bad == 1
-                else f"{bad} lines that are no records were"
-            )
-            warning = f"{path.parent.name}/{path.name}: {lines} left out."
-        if not stages:
-            warning = warning or f"{path.parent.name}/{path.name} holds no records yet."
-            found.append({"warning": warning, "name": "", "charts": []})
-        for stage in stages:
-            drawn = []
-            for chart in stage.charts[:_MAX_CHARTS]:
-                key = f"curve{len(charts)}"
-                svg, charts[key] = curve(chart, key=key)
-                legend = [line.name for line in chart.lines]
-                drawn.append({"title": chart.title, "svg": svg, "legend": legend})
-            found.append(
-                {
-                    "warning": warning,
-                    "name": f"{stage.log}: {stage.stage}",
-                    "single": ", ".join(
-                        f"{name} {number(value)} at step {step:,}"
-                        for name, step, value in stage.single
-                    ),
-                    "records": f"{stage.records:,} record" + ("s" if stage.records != 1 else ""),
-                    "last_step": f"{stage.last_step:,}",
-                    "charts": drawn,
-                }
-            )
-            warning = ""
-    return found
-
-
-def shards_section(
-    path: Path | None,
-) -> tuple[dict[str, Any] | None, str, dict[str, Any] | None]:
-    """The shard tables, why there are none, and the manifest."""
-    from motionkit.shards.reader import open_shards
-
-    if path is None or not Path(path).exists():
-        return None, "There are no shards yet.", None
-    try:
-        opened = open_shards(Path(path))
-    except ShardError as error:
-        return None, f"The shards cannot be shown: {error.message}", None
-    manifest = opened.manifest
-    rule = manifest["split_rule"]
-    files = [{**s, "size": _size(s["bytes"])} for s in manifest["shards"][:_MAX_FILES]]
-    shown = {
-        "rule": (
-            f"Split by source video ({rule['rule']} rule, salt “{rule['salt']}”): "
-            f"{rule['groups']['crossing']} videos stand in two splits. "
-            f"{manifest['totals']['with_tracks']:,} of {manifest['totals']['samples']:,} samples "
-            "have point tracks."
-        ),
-        "splits": [
-            (
-                name,
-                f"{s['samples']:,}",
-                f"{s['videos']:,}",
-                f"{s['captions']:,}",
-                _duration(s["hours"] * 3600),
-            )
-            for name, s in ((n, manifest["splits"][n]) for n in ("train", "val", "test"))
-        ],
-        "left_out": list(manifest["left_out"].items()),
-        "files": files,
-        "more": max(0, len(manifest["shards"]) - _MAX_FILES),
-        "manifest_hash": opened.manifest_hash,
-    }
-    return shown, "", manifest
-
-
 def steps_section(facts: Facts) -> list[dict[str, Any]]:
     """One row a table: what ran, and how its items ended."""
     return [
@@ -389,20 +299,3 @@ def _share(part: float, whole: float) -> str:
 
 def _plain(value: float | None) -> str:
     return "–" if value is None else number(value)
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    if seconds < 3600:
-        return f"{seconds / 60:.1f} min"
-    return f"{seconds / 3600:,.1f} h"
-
-
-def _size(count: int) -> str:
-    value = float(count)
-    for unit in ("B", "kB", "MB"):
-        if value < 1000:
-            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
-        value /= 1000
-    return f"{value:.2f} GB"
