@@ -4,7 +4,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from motionkit.bodies import rotations  # noqa: E402
-from motionkit.bodies import rotations_torch as rt
+from motionkit.bodies import rotations_torch as rt  # noqa: E402
 
 
 def vectors() -> "torch.Tensor":

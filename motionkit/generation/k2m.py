@@ -1,0 +1,163 @@
+"""Text → 3D motion → files, with a trained K2M checkpoint."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from motionkit.bodies import rotations
+from motionkit.bodies.motion import BodyMotion
+from motionkit.bodies.skeleton import JOINT, shaped_offsets
+from motionkit.errors import UsageError
+
+if TYPE_CHECKING:
+    from motionkit.models.k2m.sampling import SamplingConfig
+    from motionkit.models.k2m.tokenizer import Lifted
+
+Float = NDArray[np.float64]
+
+FORMATS = ("npz", "bvh", "mp4")
+#: The clips that models learn from run at this rate (spec/motionweb).
+FPS = 30.0
+#: Distance of the camera that a generated motion is laid out for, metres. The model's depth is a
+#: *share* of the distance; the spec's f = 5000 camera stands 12–40 m away, where the same share
+#: would send a walker through several rooms. 5 m is where people are usually filmed from.
+VIEW_DISTANCE_M = 5.0
+#: Hann width over the distance: depth from apparent size is noisy.
+DEPTH_FRAMES = 31
+
+
+@dataclass(frozen=True)
+class GeneratedMotion:
+    """One motion made from a text."""
+
+    paths: dict[str, Path]
+    """Format → file."""
+    joints: Float
+    """[F, 24, 3] metres, y up, floor at 0, the person facing +z at first."""
+    motion: BodyMotion
+    caption: str
+    seconds: float
+    seed: int
+
+
+def slug(text: str, limit: int = 48) -> str:
+    """A safe file name: lower-case ASCII letters, digits and hyphens, never empty."""
+    name = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:limit].strip("-")
+    return name or "motion"
+
+
+def generate(
+    checkpoint: Path,
+    text: str,
+    *,
+    out: Path,
+    seconds: float | None = None,
+    seed: int = 0,
+    formats: Sequence[str] = FORMATS,
+    sampling: SamplingConfig | None = None,
+) -> GeneratedMotion:
+    """Makes a motion from ``text`` and writes it into the folder ``out`` in ``formats``.
+
+    ``checkpoint`` is a k2m.safetensors or the folder that holds it. ``seconds`` None: the length
+    is predicted from the text. The same checkpoint, text, length and ``seed`` give the same
+    files. UsageError for an empty text, an unknown format or a length out of range.
+    """
+    import torch
+
+    from motionkit.backends.text_encoder import text_encoder
+    from motionkit.models.k2m.sampling import predicted_lengths, sample_tokens
+    from motionkit.training.k2m import load_model
+
+    if not text.strip():
+        raise UsageError("the text is empty.", hint='try: motionkit generate k2m "a person walks"')
+    unknown = [f for f in formats if f not in FORMATS]
+    if unknown:
+        raise UsageError(f"unknown format {unknown[0]!r}.", hint=f"choose from: {FORMATS}")
+    tokenizer, model, facts = load_model(checkpoint)
+    down = tokenizer.config.down
+    longest = int(facts["sizes"]["transformer"]["max_tokens"])
+    feature = torch.from_numpy(text_encoder(str(facts["encoder"])).encode([text]))
+    if seconds is None:
+        length = predicted_lengths(model, feature)
+    else:
+        count = round(seconds * FPS / down)
+        if not 2 <= count <= longest:
+            raise UsageError(
+                f"{seconds} s is out of range.",
+                hint=f"ask for {2 * down / FPS:.1f} to {longest * down / FPS:.1f} s",
+            )
+        length = torch.tensor([count])
+    generator = torch.Generator().manual_seed(seed)
+    tokens, real = sample_tokens(model, feature, length, generator=generator, config=sampling)
+    with torch.no_grad():
+        lifted = tokenizer.decode(tokens, real)
+    motion = to_world(lifted)
+    joints = motion.joints()
+    out.mkdir(parents=True, exist_ok=True)
+    stem = f"{slug(text)}-{seed}"
+    paths = {name: out / f"{stem}.{name}" for name in formats}
+    _write(motion, joints, paths, text)
+    return GeneratedMotion(paths, joints, motion, text, len(joints) / FPS, seed)
+
+
+def _write(motion: BodyMotion, joints: Float, paths: dict[str, Path], title: str) -> None:
+    from motionkit.bodies.export import write_bvh, write_npz
+    from motionkit.bodies.render_motion import write_mp4
+
+    if "npz" in paths:
+        write_npz(motion, paths["npz"])
+    if "bvh" in paths:
+        write_bvh(motion, paths["bvh"])
+    if "mp4" in paths:
+        write_mp4(joints, paths["mp4"], fps=motion.fps, title=title)
+
+
+def to_world(lifted: Lifted, index: int = 0) -> BodyMotion:
+    """A lifted motion in the world: y up, feet on the floor, start at the origin facing +z.
+
+    The camera's tilt is taken out as far as it can be told: the mean direction of the spine over
+    the upright frames is made vertical.
+    """
+    from motionkit.models.k2m.tokenizer import VISIBLE_HEIGHT_M
+
+    pose = lifted.pose[index].double().numpy()
+    root = lifted.root[index].double().numpy()
+    path = (lifted.path[index] + lifted.offset[index]).double().numpy()
+    depth = _hann(lifted.depth[index].double().numpy(), DEPTH_FRAMES)
+    betas = lifted.betas[index].double().numpy()
+    share = np.exp(0.2 * (depth - depth.mean()))
+    place = np.concatenate(
+        [path * VISIBLE_HEIGHT_M * share[:, None], VIEW_DISTANCE_M * (share - 1)[:, None]], -1
+    )
+    flip = np.diag([1.0, -1.0, -1.0])  # the camera's y points down, its z away
+    turns, place = flip @ root, place @ flip
+    start = turns[: min(15, len(turns)), :, 2].mean(0)
+    level = rotations.about("y", -float(np.arctan2(start[0], start[2])))
+    turns, place = level @ turns, place @ level.T
+    poses = np.concatenate([rotations.to_axis_angle(turns)[:, None], pose], 1)
+    rest = shaped_offsets(betas)[0]
+    motion = BodyMotion(poses, place - rest, betas, FPS)
+    return _on_the_floor(motion)
+
+
+def _hann(values: Float, width: int) -> Float:
+    """Hann-weighted running mean [F], edges held."""
+    window = np.hanning(width + 2)[1:-1]
+    held = np.pad(values, width // 2, mode="edge")
+    return np.convolve(held, window / window.sum(), mode="valid")
+
+
+def _on_the_floor(motion: BodyMotion) -> BodyMotion:
+    """Start over the origin; the lowest feet (5th percentile of the lower foot) at the floor."""
+    joints = motion.joints()
+    feet = joints[:, [JOINT[f"{s}_{p}"] for s in ("left", "right") for p in ("foot", "ankle")], 1]
+    feet = feet - np.array([0.03, 0.08, 0.03, 0.08])  # joint to sole
+    shift = np.array([joints[0, 0, 0], np.percentile(feet.min(1), 5), joints[0, 0, 2]])
+    return BodyMotion(motion.poses, motion.trans - shift, motion.betas, motion.fps)

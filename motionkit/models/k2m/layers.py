@@ -1,0 +1,107 @@
+"""Layers that respect padding: what stands behind a sequence's end never reaches its frames.
+
+Every temporal convolution sees zeros there, exactly as at the end of the tensor, so a padded
+sequence gives the same numbers as the sequence alone. Norms work on one time step at a time.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class TemporalConv(nn.Module):
+    """1-D convolution over time of [B, T, C] that keeps T; masked by ``real`` [B, T, 1]."""
+
+    def __init__(self, inside: int, outside: int, kernel: int = 3, dilation: int = 1) -> None:
+        super().__init__()
+        padding = dilation * (kernel // 2)
+        self.conv = nn.Conv1d(inside, outside, kernel, padding=padding, dilation=dilation)
+
+    def forward(self, x: Tensor, real: Tensor) -> Tensor:
+        """[B, T, inside] → [B, T, outside]."""
+        return self.conv((x * real).transpose(1, 2)).transpose(1, 2)
+
+
+class ResidualBlock(nn.Module):
+    """Norm, dilated convolution, GELU, pointwise, added to the input."""
+
+    def __init__(self, width: int, dilation: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.conv = TemporalConv(width, width, 3, dilation)
+        self.mix = nn.Linear(width, width)
+
+    def forward(self, x: Tensor, real: Tensor) -> Tensor:
+        """[B, T, C] → [B, T, C]; ``real`` [B, T, 1]."""
+        h = nn.functional.gelu(self.conv(self.norm(x), real))
+        return x + self.mix(h)
+
+
+class Halve(nn.Module):
+    """Two frames become one; the pair's concatenation is projected, so no frame is dropped."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.join = nn.Linear(2 * width, width)
+
+    def forward(self, x: Tensor, real: Tensor) -> tuple[Tensor, Tensor]:
+        """[B, T, C] and [B, T, 1] → [B, T/2, C] and [B, T/2, 1]."""
+        pairs = (x * real).unflatten(1, (-1, 2)).flatten(2)
+        return self.join(pairs), real.unflatten(1, (-1, 2)).amax(2)
+
+
+class Double(nn.Module):
+    """One step becomes two, then a convolution smooths the seam."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.conv = TemporalConv(width, width, 3)
+
+    def forward(self, x: Tensor, real: Tensor) -> tuple[Tensor, Tensor]:
+        """[B, T, C] and [B, T, 1] → [B, 2T, C] and [B, 2T, 1]."""
+        real = real.repeat_interleave(2, 1)
+        return nn.functional.gelu(self.conv(x.repeat_interleave(2, 1), real)), real
+
+
+class Attention(nn.Module):
+    """Multi-head self-attention through PyTorch's fused kernel: no T × T matrix is kept."""
+
+    def __init__(self, width: int, heads: int, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.heads = heads
+        self.dropout = dropout
+        self.qkv = nn.Linear(width, 3 * width)
+        self.out = nn.Linear(width, width)
+
+    def forward(self, x: Tensor, keys: Tensor | None = None) -> Tensor:
+        """[N, T, C]; ``keys`` [N, T] bool marks the steps that may be attended to."""
+        q, k, v = self.qkv(x).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        mask = None if keys is None else keys[:, None, None]
+        dropout = self.dropout if self.training else 0.0
+        y = nn.functional.scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=dropout)
+        return self.out(y.transpose(1, 2).flatten(2))
+
+
+class AttentionBlock(nn.Module):
+    """Pre-norm self-attention and feed-forward."""
+
+    def __init__(self, width: int, heads: int, hidden: int, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.attention = Attention(width, heads, dropout)
+        self.mlp = nn.Sequential(nn.Linear(width, hidden), nn.GELU(), nn.Linear(hidden, width))
+        self.drop = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor, keys: Tensor | None = None) -> Tensor:
+        """[N, T, C] → [N, T, C]; ``keys`` [N, T] bool."""
+        x = x + self.drop(self.attention(self.norm1(x), keys))
+        return x + self.drop(self.mlp(self.norm2(x)))
+
+
+def time_code(steps: int, width: int, like: Tensor) -> Tensor:
+    """Sinusoidal positions [steps, width]: any length, nothing learned."""
+    position = torch.arange(steps, device=like.device, dtype=like.dtype)[:, None]
+    half = torch.arange((width + 1) // 2, device=like.device, dtype=like.dtype)
+    angle = position * torch.exp(-half / max(1, len(half)) * 6.0)
+    return torch.cat([angle.sin(), angle.cos()], -1)[:, :width]

@@ -1,0 +1,201 @@
+"""MotionVQ-Adapter: 2D keypoints → latent → residual tokens → SMPL parameters.
+
+There is no path round the bottleneck: what generation decodes from tokens is all that training
+decodes from. So the viewing direction and the path through the picture are *in* the tokens: the
+encoder reads them (view cue, steps of the hip) and the decoder gives them back.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from motionkit.bodies.body_torch import FOCAL_PX, TorchBody, project
+from motionkit.bodies.limits import pose_limits, relaxed_pose
+from motionkit.bodies.rotations_torch import (
+    axis_angle_to_matrix,
+    six_d_to_matrix,
+    yaw_matrix,
+)
+from motionkit.models.k2m.adapter import SPREAD, Encoder, standing
+from motionkit.models.k2m.config import TokenizerConfig
+from motionkit.models.k2m.layers import Double, ResidualBlock
+from motionkit.models.k2m.observe import Observation, masked_mean, observe, smooth
+from motionkit.models.k2m.quantiser import Quantised, ResidualQuantiser
+
+#: Metres of a standing body's visible height (eyes to ankles): ties pixels to metres.
+VISIBLE_HEIGHT_M = 1.55
+#: Largest absolute shape value; one unit is about 5 % of a bone's length.
+BETA_MAX = 4.0
+#: The pose box is a little wider than the anatomical limits, so that the pose loss has a say.
+LIMIT_MARGIN = 0.1
+
+_PARTS = {"pose": 69, "tilt": 6, "yaw": 2, "path": 3, "offset": 2, "betas": 10, "flat": 34}
+
+
+@dataclass(frozen=True)
+class Lifted:
+    """SMPL parameters of a batch of motions, in the camera's frame, and the path in the picture."""
+
+    pose: Tensor
+    """[B, F, 23, 3] axis-angle of joints 1..23, radians."""
+    root: Tensor
+    """[B, F, 3, 3] body to camera (x right, y down, z forward)."""
+    yaw: Tensor
+    """[B, F, 2] sine and cosine of the facing: 0 faces the camera, +90° the picture's right."""
+    path: Tensor
+    """[B, F, 2] where the middle of the hips appears, body heights from its mean place."""
+    offset: Tensor
+    """[B, F, 2] from there to where the pelvis appears, body heights; small."""
+    depth: Tensor
+    """[B, F] the pelvis's distance is its usual one times exp(0.2 · depth)."""
+    betas: Tensor
+    """[B, 10] shape values."""
+    flat: Tensor
+    """[B, F, 17, 2] the picture itself, body heights round the hips' path: read off beside the
+    body, with nothing in between, to teach the latent (`losses.flat_loss`); not an output."""
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A lifted motion in front of a camera."""
+
+    joints: Tensor
+    """[B, F, 24, 3] metres, camera frame."""
+    points: Tensor
+    """[B, F, 17, 3] COCO points, metres, camera frame."""
+    pixels: Tensor
+    """[B, F, 17, 2] their projection, in body heights from the window's mean hip."""
+    front: Tensor
+    """[B, F, 17] bool: in front of the camera; the others enter no loss."""
+
+
+class Decoder(nn.Module):
+    """Latent [B, u, dim] → `Lifted` of u · down frames."""
+
+    low: Tensor
+    reach: Tensor
+    flip: Tensor
+
+    def __init__(self, config: TokenizerConfig) -> None:
+        super().__init__()
+        self.enter = nn.Linear(config.quantiser.dim, config.width)
+        self.blocks = nn.ModuleList(ResidualBlock(config.width, 3**i) for i in range(config.blocks))
+        doublings = config.down.bit_length() - 1
+        self.doublings = nn.ModuleList(Double(config.width) for _ in range(doublings))
+        self.mix = nn.Sequential(
+            nn.LayerNorm(config.width), nn.Linear(config.width, 2 * config.width), nn.GELU()
+        )
+        self.leave = nn.Linear(2 * config.width, sum(_PARTS.values()))
+        self.smooth_frames = config.smooth_frames
+        low, high = (torch.tensor(v, dtype=torch.float32).flatten() for v in pose_limits())
+        half = (high - low) / 2 * (1 + LIMIT_MARGIN)
+        self.register_buffer("low", (low + high) / 2 - half, persistent=False)
+        self.register_buffer("reach", half, persistent=False)
+        # the camera's y points down and its z away: a half turn about x makes a body face it
+        self.register_buffer("flip", torch.diag(torch.tensor([1.0, -1, -1])), persistent=False)
+        with torch.no_grad():
+            self.leave.weight.mul_(0.3)
+            rest = torch.tensor(relaxed_pose(), dtype=torch.float32).flatten()
+            start = torch.zeros(sum(_PARTS.values()))
+            start[:69] = torch.atanh(((rest - self.low) / half - 1).clamp(-0.95, 0.95))
+            start[69:75] = torch.tensor([1.0, 0, 0, 0, 1, 0])
+            start[75:77] = torch.tensor([0.0, 1.0])
+            self.leave.bias.copy_(start)
+
+    def forward(self, latent: Tensor, real: Tensor) -> Lifted:
+        """``real`` [B, u] bool marks the real steps."""
+        keep = real[..., None].to(latent.dtype)
+        x = self.enter(latent)
+        for block in self.blocks:
+            x = block(x, keep)
+        for double in self.doublings:
+            x, keep = double(x, keep)
+        frames = keep.squeeze(-1) > 0
+        out = smooth(self.leave(self.mix(x)), frames, self.smooth_frames)
+        pose, tilt, yaw, path, offset, betas, flat = out.split(list(_PARTS.values()), -1)
+        pose = (self.low + self.reach * (1 + torch.tanh(pose))).unflatten(-1, (23, 3))
+        yaw = yaw + torch.where(frames, 0.0, 1.0)[..., None]  # any direction, on padding
+        yaw = yaw / yaw.square().sum(-1, keepdim=True).clamp(min=1e-6).sqrt()
+        root = self.flip @ six_d_to_matrix(tilt) @ yaw_matrix(yaw[..., 0], yaw[..., 1])
+        # Sideways the decoder gives steps, since tokens know no absolute place; the sum is
+        # centred like the input. Up and down it gives the place: squats and jumps come back.
+        across = torch.cumsum(path[..., 0] * 0.03 * keep.squeeze(-1), 1)
+        across = across - masked_mean(across, frames, 1)[:, None]
+        shape = masked_mean(betas, keep.expand_as(betas), 1)
+        return Lifted(
+            pose=pose,
+            root=root,
+            yaw=yaw,
+            path=torch.stack([across, path[..., 1] * 0.3], -1),
+            offset=offset * 0.1,
+            depth=path[..., 2],
+            betas=BETA_MAX * torch.tanh(shape / BETA_MAX),
+            flat=standing(flat) + SPREAD * flat.unflatten(-1, (17, 2)),
+        )
+
+
+class Tokenizer(nn.Module):
+    """Encoder, residual quantiser and decoder in one."""
+
+    def __init__(self, config: TokenizerConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.encoder = Encoder(config)
+        self.quantiser = ResidualQuantiser(config.quantiser)
+        self.decoder = Decoder(config)
+        self.body = TorchBody()
+
+    def observe(self, m2d: Tensor, real: Tensor) -> Observation:
+        """Normalises M_2D [B, F, 18, 3] in pixels; F must be a multiple of ``down``."""
+        return observe(m2d, real, confidence=self.config.confidence)
+
+    def encode(self, seen: Observation) -> tuple[Tensor, Tensor]:
+        """Latent [B, u, dim] and real steps [B, u]."""
+        return self.encoder(seen)
+
+    def tokens(self, seen: Observation) -> Quantised:
+        """Tokens of an observation, without training the codebooks."""
+        latent, real = self.encoder(seen)
+        return self.quantiser(latent, real)
+
+    def place(
+        self,
+        lifted: Lifted,
+        height: Tensor,
+        centre: Tensor,
+        size: Tensor,
+        *,
+        path: Tensor | None = None,
+        focal: float = FOCAL_PX,
+    ) -> Placed:
+        """Puts a motion in front of the spec's camera and projects it.
+
+        ``height`` [B], ``centre`` [B, 2] and ``size`` [B, 2] are an `Observation`'s; the body
+        then appears at the size and place of the picture it was lifted from. ``path`` [B, F, 2]
+        replaces the motion's own: where 2D is at hand it says better than any token where the
+        hips are, and the pose is then learned without the drift of summed steps.
+        """
+        shape = lifted.betas[:, None]
+        where = (lifted.path if path is None else path) + lifted.offset
+        z = focal * VISIBLE_HEIGHT_M / height[:, None] * torch.exp(0.2 * lifted.depth)
+        pixel = where * height[:, None, None] + centre[:, None] - size[:, None] / 2
+        pelvis = torch.cat([pixel * z[..., None] / focal, z[..., None]], -1)
+        turns = torch.cat([lifted.root[:, :, None], axis_angle_to_matrix(lifted.pose)], 2)
+        joints, points, _ = self.body(turns, pelvis, shape.expand(-1, turns.shape[1], -1))
+        pixels, front = project(points, size[:, None], focal=focal)
+        pixels = (pixels - centre[:, None, None]) / height[:, None, None, None]
+        return Placed(joints, points, pixels, front)
+
+    def lift(self, seen: Observation, *, quantise: bool = True) -> Lifted:
+        """2D → 3D, through the tokens unless told otherwise. For inference."""
+        latent, real = self.encoder(seen)
+        if quantise:
+            latent = self.quantiser(latent, real).latent
+        return self.decoder(latent, real)
+
+    def decode(self, tokens: Tensor, real: Tensor) -> Lifted:
+        """Tokens [B, u, n] → motion."""
+        return self.decoder(self.quantiser.look_up(tokens) * real[..., None], real)

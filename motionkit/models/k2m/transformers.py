@@ -1,0 +1,185 @@
+"""Text → tokens: the masked transformer (base layer), the residual transformer, the length.
+
+All three read one text feature a sentence. Sequences are padded; padding is never attended to
+and never enters a loss.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from motionkit.models.k2m.config import K2MConfig, TransformerConfig
+from motionkit.models.k2m.layers import AttentionBlock, time_code
+
+
+class TextConditioning(nn.Module):
+    """Text feature [B, text_dim] → [B, width]; a learned vector stands for 'no text'.
+
+    Sentence encoders put all descriptions of human motion into one narrow cone ("waves the left
+    hand" and "… the right hand" differ by a few per cent), so the features are centred and
+    scaled by what training has seen.
+    """
+
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(self, config: TransformerConfig) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(config.text_dim))
+        self.register_buffer("scale", torch.ones(()))
+        self.project = nn.Sequential(
+            nn.Linear(config.text_dim, config.width),
+            nn.GELU(),
+            nn.Linear(config.width, config.width),
+        )
+        self.none = nn.Parameter(torch.randn(config.width) * 0.02)
+
+    def fit(self, features: Tensor) -> None:
+        """Takes mean and scale from the training texts [N, text_dim]."""
+        self.mean.copy_(features.mean(0))
+        spread = (features - self.mean).square().mean().sqrt()
+        self.scale.copy_(1 / spread.clamp(min=1e-3))
+
+    def forward(self, text: Tensor, drop: Tensor) -> Tensor:
+        """``drop`` [B] bool: condition on nothing."""
+        projected = self.project((text - self.mean) * self.scale)
+        return torch.where(drop[:, None], self.none, projected)
+
+
+class _Trunk(nn.Module):
+    """Transformer over [condition, tokens]; the condition is also added to every token."""
+
+    def __init__(self, config: TransformerConfig) -> None:
+        super().__init__()
+        self.text = TextConditioning(config)
+        self.drop = nn.Dropout(config.dropout)
+        self.blocks = nn.ModuleList(
+            AttentionBlock(config.width, config.heads, config.feed_forward, config.dropout)
+            for _ in range(config.layers)
+        )
+        self.norm = nn.LayerNorm(config.width)
+
+    def forward(
+        self, x: Tensor, real: Tensor, text: Tensor, drop: Tensor, extra: Tensor | None = None
+    ) -> Tensor:
+        """x [B, u, width], real [B, u] → [B, u, width]. ``extra`` [B, width]: more condition."""
+        condition = self.text(text, drop)
+        if extra is not None:
+            condition = condition + extra
+        x = x + time_code(x.shape[1], x.shape[2], x) + condition[:, None]
+        x = self.drop(torch.cat([condition[:, None], x], 1))
+        keys = torch.cat([torch.ones_like(real[:, :1]), real], 1)
+        for block in self.blocks:
+            x = block(x, keys)
+        return self.norm(x)[:, 1:]
+
+
+class MaskedTransformer(nn.Module):
+    """Predicts hidden base-layer tokens from the others and the text (MaskGIT, MoMask)."""
+
+    def __init__(self, config: TransformerConfig, codes: int) -> None:
+        super().__init__()
+        self.codes = codes
+        self.mask_id = codes
+        self.embed = nn.Embedding(codes + 1, config.width)
+        nn.init.normal_(self.embed.weight, std=0.02)
+        self.trunk = _Trunk(config)
+        self.leave = nn.Linear(config.width, codes)
+
+    def forward(self, tokens: Tensor, real: Tensor, text: Tensor, drop: Tensor) -> Tensor:
+        """Tokens [B, u] (``mask_id`` where hidden) → logits [B, u, codes]."""
+        x = self.embed(tokens.clamp(0, self.mask_id))
+        return self.leave(self.trunk(x, real, text, drop))
+
+    def loss(self, tokens: Tensor, real: Tensor, text: Tensor, drop: Tensor) -> Tensor:
+        """Negative log-likelihood of the hidden tokens.
+
+        The share hidden is cos(π t / 2), t uniform. Of the chosen tokens 10 % become random ones,
+        88 % of the rest the mask, the others stay: so the network also learns to doubt what it
+        sees. Draws from torch's global generator.
+        """
+        batch, steps = tokens.shape
+        device = tokens.device
+        share = torch.cos(torch.rand(batch, device=device) * math.pi / 2)
+        count = (share * real.sum(1)).round().clamp(min=1)
+        order = torch.where(real, torch.rand(batch, steps, device=device), torch.inf)
+        chosen = (order.argsort(1).argsort(1) < count[:, None]) & real
+        fate = torch.rand(batch, steps, device=device)
+        anything = torch.randint(self.codes, (batch, steps), device=device)
+        hidden = torch.where(chosen & (fate < 0.1), anything, tokens)
+        hidden = torch.where(
+            chosen & (fate >= 0.1) & (fate < 0.1 + 0.9 * 0.88), self.mask_id, hidden
+        )
+        logits = self(hidden, real, text, drop)
+        return nn.functional.cross_entropy(logits[chosen], tokens[chosen])
+
+
+class ResidualTransformer(nn.Module):
+    """Predicts the tokens of layer j from the sum of the layers before it, text and j."""
+
+    def __init__(self, config: TransformerConfig, codes: int, layers: int) -> None:
+        super().__init__()
+        self.codes, self.layers = codes, layers
+        self.embed = nn.Parameter(torch.randn(layers, codes, config.width) * 0.02)
+        self.which = nn.Embedding(layers, config.width)
+        self.trunk = _Trunk(config)
+        self.leave = nn.Parameter(torch.randn(layers, config.width, codes) * config.width**-0.5)
+        self.bias = nn.Parameter(torch.zeros(layers, codes))
+
+    def forward(
+        self, tokens: Tensor, layer: Tensor, real: Tensor, text: Tensor, drop: Tensor
+    ) -> Tensor:
+        """Tokens [B, u, N] (only layers before ``layer`` [B] are read) → logits [B, u, codes]."""
+        x = torch.zeros(*tokens.shape[:2], self.embed.shape[-1], device=tokens.device)
+        for j in range(self.layers - 1):
+            use = (j < layer)[:, None, None].to(x.dtype)
+            x = x + self.embed[j][tokens[..., j]] * use
+        y = self.trunk(x, real, text, drop, self.which(layer))
+        return torch.einsum("buw,bwk->buk", y, self.leave[layer]) + self.bias[layer][:, None]
+
+    def loss(self, tokens: Tensor, real: Tensor, text: Tensor, drop: Tensor) -> Tensor:
+        """Negative log-likelihood of one drawn layer's tokens; early layers more often."""
+        u = torch.rand(len(tokens), device=tokens.device)
+        layer = ((1 - torch.cos(math.pi * u / 2)) * (self.layers - 2)).round().long() + 1
+        logits = self(tokens, layer, real, text, drop)
+        target = torch.take_along_dim(tokens, layer[:, None, None], 2).squeeze(2)
+        return nn.functional.cross_entropy(logits[real], target[real])
+
+
+class LengthPredictor(nn.Module):
+    """How many tokens long a motion with this text is: a distribution over 1..max_tokens."""
+
+    def __init__(self, config: TransformerConfig) -> None:
+        super().__init__()
+        self.text = TextConditioning(config)
+        self.leave = nn.Sequential(
+            nn.LayerNorm(config.width), nn.GELU(), nn.Linear(config.width, config.max_tokens)
+        )
+
+    def forward(self, text: Tensor) -> Tensor:
+        """[B, text_dim] → logits [B, max_tokens]; entry i stands for i + 1 tokens."""
+        drop = torch.zeros(len(text), dtype=torch.bool, device=text.device)
+        return self.leave(self.text(text, drop))
+
+    def loss(self, text: Tensor, lengths: Tensor) -> Tensor:
+        """Cross-entropy against true lengths [B] in tokens."""
+        return nn.functional.cross_entropy(self(text), lengths - 1)
+
+
+class TextToTokens(nn.Module):
+    """The three together; what stage 2 trains."""
+
+    def __init__(self, config: K2MConfig) -> None:
+        super().__init__()
+        quantiser = config.tokenizer.quantiser
+        self.masked = MaskedTransformer(config.transformer, quantiser.codes)
+        self.residual = ResidualTransformer(config.transformer, quantiser.codes, quantiser.layers)
+        self.length = LengthPredictor(config.transformer)
+
+    def fit_text(self, features: Tensor) -> None:
+        """Centres and scales the text features on the training texts [N, text_dim]."""
+        for text in (self.masked.trunk.text, self.residual.trunk.text, self.length.text):
+            text.fit(features)

@@ -1,0 +1,162 @@
+"""What `train k2m` can be told: the recipe's [train.k2m] table as frozen dataclasses."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from motionkit.errors import UsageError
+from motionkit.models.k2m.config import PRESETS, K2MConfig
+from motionkit.models.k2m.cycle import CycleConfig
+from motionkit.models.k2m.losses import LossConfig
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenizerTraining:
+    """Stage 1."""
+
+    steps: int = 1000
+    batch: int = 16
+    """Windows a step."""
+    window: int = 64
+    """Frames a window; shorter clips are padded."""
+    learning_rate: float = 2e-3
+    """Peak. The paper's 2e-4 is for batch 256 and a model 30 × as large."""
+    warm_up: int = 50
+    final_rate: float = 0.05
+    """Share of the peak at the last step (cosine)."""
+    clip_norm: float = 1.0
+    seed_codebooks: int = 400
+    """Step at which the codebooks start, from the latents of that moment; before it the latent
+    passes unquantised, with noise. Codebooks started from random numbers collapse."""
+    latent_noise: float = 0.1
+    """Standard deviation of that noise (the latent's own is 1)."""
+    mirror: bool = True
+    """Also show every window mirrored."""
+    noise: float = 0.005
+    """Of a body height, on the input keypoints."""
+    hide: float = 0.05
+    """Share of the input keypoints hidden from the network (they still enter the losses)."""
+    yaw_cue: float = 1.0
+    """Weight of the 2D view cue on the predicted yaw, at the start …"""
+    yaw_cue_end: float = 0.05
+    """… and from half of the steps on."""
+    flat: float = 0.02
+    """Weight of `losses.flat_loss`: the picture read straight off the latent."""
+    path: float = 0.02
+    """Weight of the decoded path's error (`losses.path_loss`)."""
+    cycle_share: float = 0.5
+    """Share of a batch that goes through the cycle."""
+    losses: LossConfig = field(default_factory=LossConfig)
+    cycle: CycleConfig = field(default_factory=CycleConfig)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextTraining:
+    """Stage 2: masked and residual transformers and the length predictor, step by step together."""
+
+    steps: int = 600
+    batch: int = 32
+    learning_rate: float = 1e-3
+    """Peak; the paper's 2e-4 is for the full size."""
+    warm_up: int = 50
+    final_rate: float = 0.05
+    clip_norm: float = 1.0
+    condition_drop: float = 0.1
+    residual_condition_drop: float = 0.2
+    encoder: str = "minilm"
+    """Text encoder (backends.text_encoder)."""
+    shifts: int = 2
+    """Every clip is tokenised from this many starts, a frame apart: different tokens, same
+    motion. Mirrored clips come beside them, with left and right swapped in the text."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class K2MTrainConfig:
+    """Everything that decides the outcome of a training, besides the shards."""
+
+    preset: str = "small"
+    """Sizes to start from: small or paper."""
+    model: Mapping[str, Any] = field(default_factory=dict)
+    """Changes to the preset, nested as in `models.k2m.config` (table [train.k2m.model])."""
+    seed: int = 0
+    threads: int | None = None
+    """CPU threads; None: torch's choice. Another number can change the last bits."""
+    max_minutes: float | None = None
+    """Stops early, after the step that passes it. Leave it unset where runs must be equal."""
+    log_every: int = 10
+    save_every: int = 200
+    val_every: int = 200
+    """Steps between two looks at the val split (through the tokens); 0: never."""
+    tokenizer: TokenizerTraining = field(default_factory=TokenizerTraining)
+    text: TextTraining = field(default_factory=TextTraining)
+
+    def sizes(self) -> K2MConfig:
+        """The preset with the changes of ``model``."""
+        if self.preset not in PRESETS:
+            raise UsageError(
+                f"unknown preset {self.preset!r} in [train.k2m].",
+                hint=f"choose from: {', '.join(PRESETS)}",
+            )
+        return changed(PRESETS[self.preset](), self.model, "train.k2m.model")
+
+
+def changed(base: T, table: Mapping[str, Any], where: str) -> T:
+    """``base`` (a frozen dataclass) with the values of a nested table.
+
+    UsageError names an unknown key or a value of the wrong kind, with its place.
+    """
+    hints = typing.get_type_hints(type(base))
+    known = {f.name for f in dataclasses.fields(base)}  # type: ignore[arg-type]
+    values: dict[str, Any] = {}
+    for key, value in table.items():
+        if key not in known:
+            raise UsageError(
+                f"unknown key {key!r} in [{where}].", hint=f"known: {', '.join(sorted(known))}"
+            )
+        old = getattr(base, key)
+        if dataclasses.is_dataclass(old) and not isinstance(old, type):
+            if not isinstance(value, Mapping):
+                raise UsageError(f"[{where}] {key} must be a table, not {value!r}.")
+            values[key] = changed(old, value, f"{where}.{key}")
+        else:
+            values[key] = _checked(value, hints[key], f"[{where}] {key}")
+    return dataclasses.replace(base, **values)  # type: ignore[type-var]
+
+
+def _checked(value: Any, hint: Any, name: str) -> Any:
+    """``value`` in the kind that ``hint`` asks for; whole numbers pass as decimals."""
+    origin, options = typing.get_origin(hint), typing.get_args(hint)
+    if origin is tuple:
+        if isinstance(value, (list, tuple)) and len(value) == len(options):
+            return tuple(_checked(v, o, name) for v, o in zip(value, options, strict=True))
+        raise UsageError(f"{name} must be a list of {len(options)} values, not {value!r}.")
+    kinds = options or (hint,)
+    if origin is not None and isinstance(value, Mapping):
+        return dict(value)
+    for kind in kinds:
+        if kind is float and isinstance(value, (int, float)) and not isinstance(value, bool):
+            return float(value)
+        if isinstance(kind, type) and isinstance(value, kind):
+            if isinstance(value, bool) and kind is not bool:
+                continue
+            return value
+    wanted = " or ".join(getattr(k, "__name__", str(k)) for k in kinds)
+    raise UsageError(f"{name} must be {wanted}, not {value!r}.")
+
+
+def from_table(table: Mapping[str, Any]) -> K2MTrainConfig:
+    """The configuration of a recipe's [train.k2m] table; unknown keys are refused."""
+    config = changed(K2MTrainConfig(), table, "train.k2m")
+    config.sizes()  # refuses a bad preset or model table now, not at the first step
+    return config
+
+
+def as_table(config: Any) -> dict[str, Any]:
+    """The configuration as JSON-able nested tables, for checkpoints."""
+    return dataclasses.asdict(config)

@@ -1,0 +1,235 @@
+"""One step of each of K2M's two stages: batch in, loss and numbers out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from motionkit.bodies.limits import pose_limits
+from motionkit.errors import TrainingError
+from motionkit.models.k2m.cycle import cycle_loss, second_view
+from motionkit.models.k2m.losses import flat_loss, path_loss, tokenizer_losses, yaw_cue_loss
+from motionkit.models.k2m.observe import Observation
+from motionkit.models.k2m.tokenizer import Lifted, Tokenizer
+from motionkit.models.k2m.transformers import TextToTokens
+from motionkit.training.k2m_config import TextTraining, TokenizerTraining
+from motionkit.training.k2m_data import (
+    Clip,
+    WindowSource,
+    mirrored,
+    mirrored_text,
+    padded,
+    spoiled,
+)
+
+
+def _depth(model: Tokenizer) -> int:
+    """Quantiser layers of this step: all, or a random number of them now and then."""
+    config = model.config.quantiser
+    if torch.rand(()).item() >= config.dropout:
+        return config.layers
+    return int(torch.randint(1, config.layers + 1, ()))
+
+
+@dataclass(frozen=True)
+class TokenizerStage:
+    """Stage 1: lift, reproject, compare."""
+
+    source: WindowSource
+    config: TokenizerTraining
+
+    def seed_codebooks(self, model: Tokenizer) -> None:
+        """Starts the codebooks from the latents of the training windows.
+
+        TrainingError where the data gives fewer latents than a codebook has codes.
+        """
+        codes = model.config.quantiser.codes
+        tokens = self.source.window // model.config.down
+        m2d, real = self.source.sweep(max(1, -(-16 * codes // tokens)))
+        rows = []
+        with torch.no_grad():
+            for part, part_real in zip(m2d.split(64), real.split(64), strict=True):
+                latent, latent_real = model.encode(model.observe(part, part_real))
+                rows.append(latent[latent_real])
+        all_rows = torch.cat(rows)
+        if len(all_rows) < codes:
+            raise TrainingError(
+                f"the training clips give {len(all_rows)} latents, fewer than the {codes} codes "
+                "of a codebook: most codes could never be used.",
+                hint="collect more clips, or lower train.k2m.model.tokenizer.quantiser.codes",
+            )
+        model.quantiser.seed(all_rows)
+
+    def _lift(
+        self, model: Tokenizer, seen: Observation, depth: int
+    ) -> tuple[Lifted, Tensor, Tensor]:
+        """The lifted motion, commitment and perplexity of the first layer."""
+        latent, real = model.encode(seen)
+        if not bool(model.quantiser.seeded):
+            noise = torch.randn_like(latent) * self.config.latent_noise
+            return model.decoder(latent + noise, real), latent.new_zeros(()), latent.new_zeros(())
+        quantised = model.quantiser(latent, real, depth=depth)
+        lifted = model.decoder(quantised.latent, real)
+        return lifted, quantised.commitment, quantised.perplexity[0]
+
+    def step(self, model: Tokenizer, step: int) -> tuple[Tensor, dict[str, float]]:
+        """Loss of one drawn batch. At ``seed_codebooks`` the quantiser starts."""
+        c = self.config
+        if step == c.seed_codebooks:
+            self.seed_codebooks(model)
+        m2d, real = self.source.draw(c.batch)
+        clean = model.observe(m2d, real)
+        seen = model.observe(spoiled(m2d, clean.height, noise=c.noise, hide=c.hide), real)
+        depth = _depth(model)
+        lifted, commitment, perplexity = self._lift(model, seen, depth)
+        # The losses look at what was measured, hidden points included; the frame of reference
+        # (centre, height) is the one the network saw.
+        truth = seen_from(clean, seen)
+        placed = model.place(lifted, seen.height, seen.centre, seen.size, path=seen.hip)
+        limits = tuple(torch.tensor(v, dtype=torch.float32) for v in pose_limits())
+        loss, terms = tokenizer_losses(
+            truth, lifted, placed, commitment, (limits[0], limits[1]), c.losses
+        )
+        if c.flat:
+            terms["flat"] = flat_loss(truth, lifted)
+            loss = loss + c.flat * terms["flat"]
+        if c.path:
+            terms["path"] = path_loss(seen, lifted)
+            loss = loss + c.path * terms["path"]
+        fade = min(1.0, step / max(1, c.steps // 2))
+        weight = c.yaw_cue + (c.yaw_cue_end - c.yaw_cue) * fade
+        if weight and model.config.yaw_start:
+            terms["yaw_cue"] = yaw_cue_loss(seen, lifted)
+            loss = loss + weight * terms["yaw_cue"]
+        if c.cycle.weight and c.cycle_share and step >= c.cycle.start:
+            count = max(1, round(c.batch * c.cycle_share))
+            terms["cycle"] = self._cycle(model, seen, lifted, count)
+            loss = loss + c.cycle.weight * terms["cycle"]
+        numbers = {name: float(value.detach()) for name, value in terms.items()}
+        numbers["loss"] = float(loss.detach())
+        if bool(model.quantiser.seeded):
+            numbers["perplexity"] = float(perplexity)
+            numbers["alive"] = float(model.quantiser.alive().mean())
+        return loss, numbers
+
+    def _cycle(self, model: Tokenizer, seen: Observation, lifted: Lifted, count: int) -> Tensor:
+        first = Lifted(
+            *(
+                getattr(lifted, name)[:count].detach()
+                for name in ("pose", "root", "yaw", "path", "offset", "depth", "betas", "flat")
+            )
+        )
+        part = Observation(*(getattr(seen, n)[:count] for n in seen.__dataclass_fields__))
+        m2d, target = second_view(model, part, first, self.config.cycle)
+        again_seen = model.observe(m2d, part.real)
+        again, _, _ = self._lift(model, again_seen, model.config.quantiser.layers)
+        placed = model.place(again, again_seen.height, again_seen.centre, again_seen.size)
+        return cycle_loss(part.real, target, placed)
+
+    @torch.no_grad()
+    def validate(self, model: Tokenizer, clips: list[Clip]) -> dict[str, float]:
+        """Reprojection error on whole clips, % of a body height, through the tokens."""
+        model.eval()
+        total, count = 0.0, 0
+        for clip in clips:
+            m2d, real = padded([clip.m2d], down=model.config.down)
+            seen = model.observe(m2d, real)
+            lifted = model.lift(seen, quantise=bool(model.quantiser.seeded))
+            placed = model.place(lifted, seen.height, seen.centre, seen.size, path=seen.hip)
+            error = (placed.pixels - seen.points).norm(dim=-1)
+            mask = seen.seen & placed.front
+            total += float(error[mask].sum())
+            count += int(mask.sum())
+        model.train()
+        return {"val_reprojection_percent": 100 * total / max(1, count)}
+
+
+def seen_from(clean: Observation, seen: Observation) -> Observation:
+    """What ``clean`` measured, expressed in the centre and height of ``seen``."""
+    pixels = clean.pixels(clean.points)
+    points = (pixels - seen.centre[:, None, None]) / seen.height[:, None, None, None]
+    return Observation(
+        points=points,
+        seen=clean.seen,
+        real=clean.real,
+        hip=seen.hip,
+        cue=seen.cue,
+        cue_weight=seen.cue_weight,
+        centre=seen.centre,
+        height=seen.height,
+        size=seen.size,
+    )
+
+
+@dataclass(frozen=True)
+class TokenCache:
+    """Everything stage 2 reads: no pixels, no encoder."""
+
+    tokens: list[Tensor]
+    """Each [u, N]."""
+    texts: list[list[int]]
+    """Rows of ``features`` for each entry."""
+    features: Tensor
+    """[M, text_dim]."""
+
+
+@torch.no_grad()
+def cache_tokens(model: Tokenizer, clips: list[Clip], config: TextTraining) -> TokenCache:
+    """Tokenises every clip once per shift and mirror; encodes every distinct text once."""
+    from motionkit.backends.text_encoder import text_encoder
+
+    model.eval()
+    names: dict[str, int] = {}
+    tokens, texts = [], []
+    for clip in clips:
+        if not clip.texts:
+            continue
+        for flip in (False, True):
+            m2d = mirrored(clip.m2d) if flip else clip.m2d
+            words = [mirrored_text(t) if flip else t for t in clip.texts]
+            rows = [names.setdefault(word, len(names)) for word in words]
+            for shift in range(min(config.shifts, len(m2d) - model.config.down + 1)):
+                batch, real = padded([m2d[shift:]], down=model.config.down)
+                quantised = model.tokens(model.observe(batch, real))
+                tokens.append(quantised.tokens[0])
+                texts.append(rows)
+    if not tokens:
+        raise TrainingError(
+            "no training clip has a caption, so text-to-motion has nothing to learn from.",
+            hint="run 'motionkit caption' and build the shards again",
+        )
+    features = torch.from_numpy(text_encoder(config.encoder).encode(list(names)))
+    return TokenCache(tokens, texts, features)
+
+
+@dataclass(frozen=True)
+class TextStage:
+    """Stage 2: text to tokens."""
+
+    cache: TokenCache
+    config: TextTraining
+
+    def step(self, model: TextToTokens) -> tuple[Tensor, dict[str, float]]:
+        """Sum of the three losses on one drawn batch."""
+        c = self.config
+        chosen = torch.randint(len(self.cache.tokens), (c.batch,)).tolist()
+        which = torch.rand(c.batch).tolist()
+        rows = [
+            self.cache.texts[i][int(w * len(self.cache.texts[i]))]
+            for i, w in zip(chosen, which, strict=True)
+        ]
+        lengths = torch.tensor([len(self.cache.tokens[i]) for i in chosen])
+        tokens = torch.zeros(c.batch, int(lengths.max()), self.cache.tokens[0].shape[1]).long()
+        for row, i in enumerate(chosen):
+            tokens[row, : lengths[row]] = self.cache.tokens[i]
+        real = torch.arange(tokens.shape[1])[None] < lengths[:, None]
+        text = self.cache.features[rows]
+        drop = torch.rand(2, c.batch)
+        masked = model.masked.loss(tokens[..., 0], real, text, drop[0] < c.condition_drop)
+        residual = model.residual.loss(tokens, real, text, drop[1] < c.residual_condition_drop)
+        length = model.length.loss(text, lengths)
+        loss = masked + residual + length
+        numbers = {"masked": masked, "residual": residual, "length": length, "loss": loss}
+        return loss, {name: float(value.detach()) for name, value in numbers.items()}

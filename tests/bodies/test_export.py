@@ -1,0 +1,67 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from motionkit.bodies.bvh import read_bvh
+from motionkit.bodies.export import euler_zyx_deg, read_npz, write_bvh, write_npz
+from motionkit.bodies.motion import BodyMotion
+from motionkit.bodies.rotations import about, to_axis_angle
+from motionkit.bodies.skeleton import JOINTS, shaped_offsets
+from motionkit.errors import InputError
+
+
+def turning(start_deg: float, frames: int = 40) -> BodyMotion:
+    """A body that turns by 300 degrees, leaning, with its limbs moving."""
+    rng = np.random.default_rng(0)
+    phase = np.linspace(0, 2 * np.pi, frames)[:, None, None]
+    poses = 0.7 * np.sin(phase + rng.uniform(0, 6, (24, 3)))
+    yaw = np.radians(start_deg + np.linspace(0, 300, frames))
+    poses[:, 0] = to_axis_angle(about("x", 0.2) @ about("y", yaw))
+    trans = np.stack([np.cos(yaw), 0.1 * np.sin(yaw), yaw], -1)
+    return BodyMotion(poses, trans, rng.normal(0, 1, 10), 30.0)
+
+
+@pytest.mark.parametrize("facing", [0.0, 90.0, 180.0, -90.0])
+def test_bvh_gives_the_same_joints_whichever_way_the_body_faces(
+    facing: float, tmp_path: Path
+) -> None:
+    motion = turning(facing)
+    write_bvh(motion, tmp_path / "m.bvh")
+    read = read_bvh(tmp_path / "m.bvh")
+    order = [read.names.index(name) for name in JOINTS]
+    assert np.allclose(read.positions()[:, order] / 100, motion.joints(), atol=1e-4)
+    assert read.frame_time_s == pytest.approx(1 / 30, abs=1e-6)
+
+
+def test_bvh_angles_do_not_jump_when_the_body_turns_away() -> None:
+    yaw = np.radians(np.linspace(0, 720, 241))
+    angles = euler_zyx_deg(about("y", yaw)[:, None])
+    assert np.abs(np.diff(angles, axis=0)).max() < 10
+
+
+def test_npz_round_trip_keeps_the_joints_and_states_its_axes(tmp_path: Path) -> None:
+    motion = turning(150)
+    write_npz(motion, tmp_path / "m.npz")
+    assert np.allclose(read_npz(tmp_path / "m.npz").joints(), motion.joints(), atol=1e-4)
+    with np.load(tmp_path / "m.npz", allow_pickle=False) as file:
+        assert file["poses"].shape == (40, 72)
+        assert "y up" in str(file["axes"])
+
+
+def test_other_files_are_refused_with_a_code(tmp_path: Path) -> None:
+    (tmp_path / "m.npz").write_bytes(b"no")
+    (tmp_path / "m.bvh").write_text("HIERARCHY")
+    with pytest.raises(InputError) as npz:
+        read_npz(tmp_path / "m.npz")
+    with pytest.raises(InputError) as bvh:
+        read_bvh(tmp_path / "m.bvh")
+    assert (npz.value.code, bvh.value.code) == ("motion-unreadable", "bvh-unreadable")
+
+
+def test_bones_have_the_shapes_lengths(tmp_path: Path) -> None:
+    motion = turning(0)
+    write_bvh(motion, tmp_path / "m.bvh")
+    read = read_bvh(tmp_path / "m.bvh")
+    order = [read.names.index(name) for name in JOINTS]
+    assert np.allclose(read.offsets[order][1:] / 100, shaped_offsets(motion.betas)[1:], atol=1e-6)
