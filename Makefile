@@ -39,12 +39,13 @@ check: $(READY) ## format, lint, types, layering
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
-	@$(BIN)/python -m pytest tests/test_layering.py tests/test_schemas.py
+	@$(BIN)/python -m pytest tests/test_layering.py tests/test_schemas.py tests/test_docs.py
 
-format: $(READY) ## format the code and regenerate schemas/
+format: $(READY) ## format the code and regenerate schemas/ and docs/parameters.md
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/python -m motionkit.schema_files schemas
+	@$(BIN)/python -m motionkit.parameter_tables docs/parameters.md
 
 bench: $(READY) ## speed and accuracy, side by side in one run
 	@$(BIN)/python -m benchmarks

@@ -10,7 +10,7 @@ from typing import Any
 
 from motionkit.catalogue import failed_ids
 from motionkit.engines.local import EngineOptions, Progress, StageSummary, run_stage
-from motionkit.errors import TrainingError, UsageError
+from motionkit.errors import UsageError
 from motionkit.recipes import STEPS, Recipe, build, parameters_of
 from motionkit.workspace import Workspace, publish
 
@@ -32,6 +32,10 @@ class ShardOptions:
     """Share of the source videos in the test split."""
     salt: str = "motionkit"
     """Another salt gives another split."""
+    min_s: float = 2.0
+    """Shortest clip that becomes a sample, seconds (K2M's clip rule)."""
+    max_s: float = 10.0
+    """Longest clip that becomes a sample, seconds (K2M's clip rule)."""
     require_captions: bool = True
     """Leave clips without a caption out (counted in the manifest)."""
     require_tracks: bool = False
@@ -119,12 +123,12 @@ def retry_failed(
     """Try the failed items of one stage (or all), of some codes (or any), again."""
     results = []
     for step in STAGES if stage is None else (stage,):
-        cls = parameters_of(step)
+        cls: Any = parameters_of(step)
         current = workspace.current(cls.table)
         ids = failed_ids(workspace, step, codes) if current else set()
         if current is None or not ids:
             continue
-        parameters = build(cls, current["parameters"], step)
+        parameters: Any = build(cls, current["parameters"], step)
         summary = run_stage(
             workspace, parameters, engine, retry=ids.__contains__, progress=progress
         )
@@ -171,6 +175,8 @@ def make_shards(
         split=SplitShares(options.train, options.val, options.test),
         salt=options.salt,
         recipe=recipe,
+        min_s=options.min_s,
+        max_s=options.max_s,
         require_captions=options.require_captions,
         require_tracks=options.require_tracks,
     )
@@ -201,16 +207,22 @@ def train_k2m(
     folder = shards or workspace.path / "shards"
     open_shards(folder)  # a missing or damaged set is told before torch is loaded
     target = out or workspace.path / "models" / "k2m"
-    total = config.total_steps
+    first, second = config.tokenizer.steps, config.text.steps
 
-    def log(record: dict[str, Any]) -> None:
-        if progress is not None and "done" in record:
-            progress("train k2m", int(record["done"]), total)
+    def log(row: dict[str, Any]) -> None:
+        if progress is not None:
+            done = int(row["step"]) + (first if row["stage"] == "text" else 0)
+            progress("train k2m", done, first + second)
 
-    summary = train(config, shards=folder, out=target, resume=resume, log=log)
-    if not summary:
-        raise TrainingError("training returned nothing")
-    return StepResult("train.k2m", summary.as_dict(), summary.line())
+    made = train(config, shards=folder, out=target, resume=resume, log=log)
+    summary = dataclasses.asdict(made)
+    line = (
+        f"{made.clips} clips, {made.steps['tokenizer']} + {made.steps['text']} steps, "
+        f"{made.seconds:.0f} s, {made.model}"
+    )
+    if made.stopped_early:
+        line += "; stopped early by max_minutes: run again to go on"
+    return StepResult("train.k2m", summary, line)
 
 
 def generate_motion(

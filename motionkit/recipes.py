@@ -134,7 +134,7 @@ def recipe_folder() -> Path:
 
 def build(cls: type[Parameters], values: Mapping[str, Any], where: str) -> Parameters:
     """An instance of a parameter dataclass from plain values, checked by type and name."""
-    model = model_of(cls)
+    model: type[pydantic.BaseModel] = model_of(cls)  # type: ignore[arg-type]
     names = list(model.model_fields)
     for key in values:
         if key not in names:

@@ -186,7 +186,7 @@ TABLES: Final[Mapping[str, pa.Schema]] = {
         points=array(pa.float32(), "T,N,2", "x, y in pixels"),
         visible=array(pa.bool_(), "T,N", "seen in that frame"),
         confidence=array(pa.float32(), "T,N", "0..1"),
-        mask_source=pa.string(),  # file | person-box | …
+        mask_source=pa.string(),  # file | person-keypoints
         backend=pa.string(),
     ),
     # caption; an item is a clip

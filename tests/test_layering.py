@@ -25,7 +25,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "engines": BASE | {"stage", "workspace"},
     "shards": BASE | {"stage", "workspace"},
     "training": BASE | {"shards", "models", "bodies", "backends"},
-    "evaluation": BASE | {"shards", "models", "bodies"},
+    "evaluation": BASE | {"shards", "models", "bodies", "training"},
     "generation": BASE | {"models", "bodies", "training", "backends"},
     "synth": BASE | {"bodies", "video"},
 }

@@ -18,7 +18,7 @@ Settings = Annotated[
     typer.Option(
         "--set",
         metavar="KEY=VALUE",
-        help="Any other parameter of this step (docs/recipes.md lists them); may be repeated.",
+        help="Any other parameter of this step (docs/parameters.md lists them); may be repeated.",
     ),
 ]
 Workers = Annotated[

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -31,6 +32,20 @@ from motionkit.stage import Tables
 #: Rows in one row group: what a reader holds in memory, about 5 MB of keypoints.
 ROW_GROUP = 128
 _TABLES = ("videos", "scans", "detections", "verdicts", "keypoints", "tracks", "captions")
+
+
+#: Presentation times are rounded: containers keep milliseconds.
+_TICK_S = 0.002
+
+
+@dataclasses.dataclass(frozen=True)
+class ClipRules:
+    """Which clips become samples."""
+
+    require_captions: bool
+    require_tracks: bool
+    min_s: float
+    max_s: float
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,25 +73,27 @@ def build_shards(
     recipe: Mapping[str, Any] | None = None,
     require_captions: bool = True,
     require_tracks: bool = False,
+    min_s: float = 0.0,
+    max_s: float = math.inf,
 ) -> BuildSummary:
     """Join keypoints, captions, tracks and videos into the shard set ``out``.
 
     ``out`` is replaced as a whole once the new set is complete; after an error or a kill the
     old set stands. A clip without captions (``require_captions``) or tracks
-    (``require_tracks``) is left out and counted. UsageError where a needed stage has not run
+    (``require_tracks``), or shorter than ``min_s`` or longer than ``max_s`` seconds, is left out
+    and counted. UsageError where a needed stage has not run
     or no sample is left; the split and its salt are explained in `motionkit.shards.split`.
     """
     if rows_per_shard < 1:
         raise UsageError(f"rows_per_shard is {rows_per_shard}.", hint="give at least 1")
+    rules = ClipRules(require_captions, require_tracks, min_s, max_s)
     _has_run(tables, "tracks", required=require_tracks)
     _has_run(tables, "keypoints", required=True)
     _has_run(tables, "captions", required=require_captions)
     out = Path(out)
     folder = building_folder(out)
     try:
-        summary = _build(
-            tables, folder, rows_per_shard, split, salt, recipe, require_captions, require_tracks
-        )
+        summary = _build(tables, folder, rows_per_shard, split, salt, recipe, rules)
         publish_folder(folder, out)
     finally:  # after success the name is gone already; a kill leaves it to the next build
         shutil.rmtree(folder, ignore_errors=True)
@@ -90,8 +107,7 @@ def _build(
     split: SplitShares | None,
     salt: str,
     recipe: Mapping[str, Any] | None,
-    require_captions: bool,
-    require_tracks: bool,
+    rules: ClipRules,
 ) -> BuildSummary:
     """Write the whole set into ``folder``."""
     left_out: Counter[str] = Counter()
@@ -107,7 +123,7 @@ def _build(
         chosen: list[tuple[str, str]] = []
         for clip in sorted(keypoints):
             video = keypoints.get(clip)["video_id"]
-            reason = _missing(clip, video, extras, spans, videos, require_captions, require_tracks)
+            reason = _missing(clip, video, extras, spans, videos, rules)
             if reason:
                 left_out[reason] += 1
             else:
@@ -264,19 +280,23 @@ def _missing(
     extras: Spill,
     spans: Mapping[str, Any],
     videos: Mapping[str, Any],
-    require_captions: bool,
-    require_tracks: bool,
+    rules: ClipRules,
 ) -> str | None:
     """Why a clip cannot become a sample; None where it can."""
     if video not in videos:
         return "no-video"
     if clip not in spans:
         return "no-verdict"
-    if require_captions and f"captions {clip}" not in extras:
+    _, _, t0_s, t1_s = spans[clip]
+    if t1_s - t0_s < rules.min_s - _TICK_S:
+        return "too-short"
+    if t1_s - t0_s > rules.max_s + _TICK_S:
+        return "too-long"
+    if rules.require_captions and f"captions {clip}" not in extras:
         return "no-caption"
     if f"malformed {clip}" in extras:
         return "malformed-tracks"
-    if require_tracks and f"tracks {clip}" not in extras:
+    if rules.require_tracks and f"tracks {clip}" not in extras:
         return "no-tracks"
     return None
 

@@ -63,8 +63,10 @@ def largest(
     """For each frame (person, place), or (-1, -1) where nobody: one person a frame.
 
     A tracklet whose best score stays below ``score_min`` is nobody. The tracklet with the
-    largest box area summed over its frames takes its frames, the next takes what is left, and
-    so on: the largest person of a frame, without jumping between two who are alike.
+    largest box height summed over its frames takes its frames, the next takes what is left, and
+    so on: the largest person of a frame, without jumping between two who are alike. Height and
+    not area: an arm held out makes nobody the larger person, and the one who is there all the
+    time wins over one of the same size who comes later.
     """
     chosen = [(-1, -1)] * len(people)
     ranked = []
@@ -73,8 +75,8 @@ def largest(
             [people[f].boxes[p] for f, p in zip(tracklet.frames, tracklet.places, strict=True)]
         )
         if boxes[:, 4].max() >= score_min:
-            area = ((boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])).sum()
-            ranked.append((-float(area), tracklet))
+            height = (boxes[:, 3] - boxes[:, 1]).sum()
+            ranked.append((-float(height), tracklet))
     person = 0
     for _, tracklet in sorted(ranked, key=lambda pair: (pair[0], pair[1].frames[0])):
         free = [

@@ -90,9 +90,10 @@ def _videos_below(folder: Path) -> list[Path]:
 
 @dataclasses.dataclass(frozen=True)
 class Ingest:
-    """The stage. ``sources`` are what the user named (see `find_sources`)."""
+    """Register source files (see `find_sources`)."""
 
-    sources: tuple[str, ...]
+    sources: tuple[str, ...] = ()
+    """Files, folders or glob patterns."""
 
     name: ClassVar[str] = "ingest"
     version: ClassVar[int] = 1
@@ -110,6 +111,10 @@ class Ingest:
             stat = Path(file.path).stat()
             identity = digest([file.path, stat.st_size, stat.st_mtime_ns], 16)
             yield Item(f"src-{identity}", {"path": file.path, "source": file.source})
+
+    def context(self, item: Item) -> dict[str, Any]:
+        """What a failed row says too: which file it was."""
+        return {"path": item.data["path"], "source": item.data["source"]}
 
     def setup(self) -> None:
         """Nothing to load."""

@@ -53,12 +53,17 @@ class Pose:
         return getattr(self, "_estimator")  # noqa: B009 - not a field: it is no parameter
 
     def identity(self, tables: Tables) -> dict[str, Any]:
-        """Parameters, backend and weights, and what was read."""
+        """Parameters, backend and weights, and what was read.
+
+        Not the thresholds of `filter`: a clip's id names its frames and its person, so that a
+        clip which another threshold keeps as well is not measured again.
+        """
+        tables.fingerprint("verdicts")  # says which command comes first, where it has not run
         return {
             **dataclasses.asdict(self),
             "backend": {"spec": self.backend, **self.estimator.identity()},
             "videos": tables.fingerprint("videos"),
-            "verdicts": tables.fingerprint("verdicts"),
+            "detections": tables.fingerprint("detections"),
         }
 
     def items(self, tables: Tables) -> Iterator[Item]:

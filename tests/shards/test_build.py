@@ -125,6 +125,22 @@ def test_clips_left_out_are_counted_by_reason(tmp_path, make_tables):
     assert "| non-finite-keypoints | 1 |" in card
 
 
+def test_clips_outside_the_length_rule_are_left_out(tmp_path, make_tables):
+    tables = make_tables(videos=4, clips=3)
+    first, second = tables.tables["verdicts"][0]["candidates"][:2]
+    first["t1_s"] = first["t0_s"] + 1.5
+    second["t1_s"] = second["t0_s"] + 10.5
+    for row in tables.tables["verdicts"][1:]:
+        for candidate in row["candidates"]:
+            candidate["t1_s"] = candidate["t0_s"] + 3
+    tables.tables["verdicts"][0]["candidates"][2]["t1_s"] = (
+        tables.tables["verdicts"][0]["candidates"][2]["t0_s"] + 2.0
+    )
+    made = build_shards(tables, tmp_path / "set", min_s=2.0, max_s=10.0)
+    assert made.left_out == {"too-short": 1, "too-long": 1}
+    assert sum(made.samples.values()) == 10
+
+
 def test_tracks_can_be_required_and_captions_not(tmp_path, make_tables):
     tables = make_tables()
     del tables.tables["captions"]
