@@ -215,6 +215,8 @@ class _Output:
 
     def flush(self) -> None:
         if self.rows:
+            # Sorted, so that the bytes don't depend on which worker was quicker.
+            self.rows.sort(key=lambda row: (row["item_id"], row["attempt"]))
             self.workspace.write_part(self.stage.table, self.rows)
         self.rows, self.bytes, self.flushed = [], 0, time.monotonic()
 

@@ -30,7 +30,7 @@ STEPS: Final = (
 
 #: Scores of a candidate: column, name, unit, and the parameters of `filter` that limit it.
 SCORES: Final = (
-    ("camera", "Camera motion", "edge change, share of full scale", "", "camera_max"),
+    ("camera", "Camera motion", "share of the width in 1/30 s", "", "camera_max"),
     ("speed_bh_s", "Speed", "body heights / s", "speed_min_bh_s", "speed_max_bh_s"),
     (
         "acceleration_bh_s2",

@@ -47,7 +47,7 @@ class Filter:
     """Judge every shot and cut out its clips."""
 
     camera_max: float = CAMERA_MAX
-    """Camera motion above this, share of full scale (scan's score), is a moving camera."""
+    """Camera motion above this is a moving camera: share of the width in 1/30 s (scan's score)."""
     confidence: float = 0.5
     """A keypoint is seen above this."""
     confident_share_min: float = 0.75

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import glob
 import hashlib
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Final
@@ -53,7 +54,7 @@ def find_sources(sources: Sequence[str]) -> list[SourceFile]:
     found: dict[str, SourceFile] = {}
     for source in sources:
         for path in _paths(source):
-            absolute = str(path.absolute())
+            absolute = os.path.abspath(path)  # noqa: PTH100 - resolve() would follow links
             found.setdefault(absolute, SourceFile(absolute, source))
     return list(found.values())
 
