@@ -32,11 +32,12 @@ _TIPS: dict[str, tuple[float, float, float]] = {
 }
 
 
-def write_npz(motion: BodyMotion, path: Path) -> None:
+def write_npz(motion: BodyMotion, path: Path, *, text: str = "") -> None:
     """AMASS-like: poses [F, 72] radians, trans [F, 3] metres, betas [10], mocap_framerate.
 
-    Beyond AMASS: ``axes`` states the frame in words (AMASS itself is z up), ``skeleton`` says that
-    the betas are motionkit's bone lengths and not SMPL's mesh components.
+    Beyond AMASS: ``joints`` [F, 24, 3] metres (the built-in skeleton's), ``fps`` and ``text``;
+    ``axes`` states the frame in words (AMASS itself is z up), ``skeleton`` says that the betas
+    are motionkit's bone lengths and not SMPL's mesh components.
     """
     part = path.with_name(path.name + ".part")
     with part.open("wb") as file:
@@ -46,6 +47,9 @@ def write_npz(motion: BodyMotion, path: Path) -> None:
             trans=motion.trans.astype(np.float32),
             betas=motion.betas.astype(np.float32),
             mocap_framerate=np.float64(motion.fps),
+            joints=motion.joints().astype(np.float32),
+            fps=np.float64(motion.fps),
+            text=np.array(text),
             gender=np.array("neutral"),
             axes=np.array(AXES),
             skeleton=np.array("motionkit-24"),

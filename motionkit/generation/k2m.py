@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from motionkit.bodies import rotations
 from motionkit.bodies.motion import BodyMotion
-from motionkit.bodies.skeleton import JOINT, shaped_offsets
+from motionkit.bodies.skeleton import JOINT, forward_kinematics, shaped_offsets
 from motionkit.errors import UsageError
+from motionkit.evaluation.kinematic import measure, named
 
 if TYPE_CHECKING:
     from motionkit.models.k2m.sampling import SamplingConfig
@@ -37,11 +38,12 @@ DEPTH_FRAMES = 31
 class GeneratedMotion:
     """One motion made from a text."""
 
-    paths: dict[str, Path]
-    """Format → file."""
+    paths: tuple[Path, ...]
+    """The files, in the order of the formats asked for."""
     joints: Float
     """[F, 24, 3] metres, y up, floor at 0, the person facing +z at first."""
-    motion: BodyMotion
+    kinematics: str
+    """Which of the tests in `evaluation.kinematic` it passes, as words; a dash where none."""
     caption: str
     seconds: float
     seed: int
@@ -104,7 +106,8 @@ def generate(
     stem = f"{slug(text)}-{seed}"
     paths = {name: out / f"{stem}.{name}" for name in formats}
     _write(motion, joints, paths, text)
-    return GeneratedMotion(paths, joints, motion, text, len(joints) / FPS, seed)
+    found = ", ".join(named(measure(joints, FPS))) or "-"
+    return GeneratedMotion(tuple(paths.values()), joints, found, text, len(joints) / FPS, seed)
 
 
 def _write(motion: BodyMotion, joints: Float, paths: dict[str, Path], title: str) -> None:
@@ -112,7 +115,7 @@ def _write(motion: BodyMotion, joints: Float, paths: dict[str, Path], title: str
     from motionkit.bodies.render_motion import write_mp4
 
     if "npz" in paths:
-        write_npz(motion, paths["npz"])
+        write_npz(motion, paths["npz"], text=title)
     if "bvh" in paths:
         write_bvh(motion, paths["bvh"])
     if "mp4" in paths:
@@ -122,8 +125,7 @@ def _write(motion: BodyMotion, joints: Float, paths: dict[str, Path], title: str
 def to_world(lifted: Lifted, index: int = 0) -> BodyMotion:
     """A lifted motion in the world: y up, feet on the floor, start at the origin facing +z.
 
-    The camera's tilt is taken out as far as it can be told: the mean direction of the spine over
-    the upright frames is made vertical.
+    The camera's tilt is taken out as far as it can be told (`_camera_tilt`).
     """
     from motionkit.models.k2m.tokenizer import VISIBLE_HEIGHT_M
 
@@ -138,6 +140,8 @@ def to_world(lifted: Lifted, index: int = 0) -> BodyMotion:
     )
     flip = np.diag([1.0, -1.0, -1.0])  # the camera's y points down, its z away
     turns, place = flip @ root, place @ flip
+    tilt = rotations.about("x", -_camera_tilt(turns, pose, betas))
+    turns, place = tilt @ turns, place @ tilt.T
     start = turns[: min(15, len(turns)), :, 2].mean(0)
     level = rotations.about("y", -float(np.arctan2(start[0], start[2])))
     turns, place = level @ turns, place @ level.T
@@ -145,6 +149,21 @@ def to_world(lifted: Lifted, index: int = 0) -> BodyMotion:
     rest = shaped_offsets(betas)[0]
     motion = BodyMotion(poses, place - rest, betas, FPS)
     return _on_the_floor(motion)
+
+
+def _camera_tilt(turns: Float, pose: Float, betas: Float) -> float:
+    """How far the camera looks down, radians: the body's lean towards it when it stands tallest.
+
+    From the ankles to the neck, over the quarter of the frames in which the body is tallest, in
+    the plane of the view; at most 20°, since cameras rarely tilt more and bodies may.
+    """
+    matrices = np.concatenate([turns[:, None], rotations.from_axis_angle(pose)], 1)
+    joints, _ = forward_kinematics(matrices, np.zeros((len(turns), 3)), betas)
+    up = joints[:, JOINT["neck"]] - joints[:, [JOINT["left_ankle"], JOINT["right_ankle"]]].mean(1)
+    height = np.linalg.norm(up, axis=-1)
+    mean = up[height >= np.percentile(height, 75)].mean(0)
+    limit = np.radians(20)
+    return float(np.clip(np.arctan2(mean[2], mean[1]), -limit, limit))
 
 
 def _hann(values: Float, width: int) -> Float:

@@ -234,7 +234,8 @@ def _start(
                     hint="choose another folder, or start again with --no-resume",
                 )
         state.load(path)
-        metrics.cut(stage, state.step)
+        if stage == "text" or not (out / _RESUME["text"]).exists():
+            metrics.cut(stage, state.step)
     elif stage == "tokenizer":
         metrics.cut(None, 0)
     else:

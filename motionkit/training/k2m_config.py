@@ -23,7 +23,7 @@ class TokenizerTraining:
     steps: int = 1000
     batch: int = 16
     """Windows a step."""
-    window: int = 64
+    window: int = 48
     """Frames a window; shorter clips are padded."""
     learning_rate: float = 2e-3
     """Peak. The paper's 2e-4 is for batch 256 and a model 30 × as large."""

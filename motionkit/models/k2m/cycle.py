@@ -31,7 +31,7 @@ class CycleConfig:
     """Share of second-view keypoints hidden."""
     proportions: float = 1.0
     """Standard deviation of the change of every shape value; 0 keeps the body."""
-    start: int = 300
+    start: int = 250
     """First step; the reprojection must have settled."""
 
 

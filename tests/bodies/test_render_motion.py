@@ -1,0 +1,42 @@
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from motionkit.bodies.render_motion import RenderConfig, draw_motion, write_mp4
+from motionkit.bodies.skeleton import forward_kinematics
+
+SMALL = RenderConfig(width=160, height=120)
+
+
+def standing(frames: int = 3) -> np.ndarray:
+    turns = np.tile(np.eye(3), (frames, 24, 1, 1))
+    joints, _ = forward_kinematics(turns, np.tile([0.0, 1.17, 0.0], (frames, 1)))
+    return joints
+
+
+def place(frame: np.ndarray, rgb: tuple[int, int, int]) -> float:
+    """Mean column of the pixels near a colour."""
+    near = (np.abs(frame.astype(int) - np.array(rgb)) < 45).all(-1)
+    assert near.sum() > 20
+    return float(near.nonzero()[1].mean())
+
+
+def test_left_is_warm_and_on_the_viewers_right() -> None:
+    pytest.importorskip("cv2")
+    frame = next(draw_motion(standing(), title="t", config=SMALL))
+    assert frame.shape == (120, 160, 3) and frame.dtype == np.uint8
+    assert place(frame, (232, 119, 34)) > place(frame, (38, 132, 201))
+
+
+def test_the_film_has_every_frame_at_the_motions_rate(tmp_path: Path) -> None:
+    av = pytest.importorskip("av")
+    path = tmp_path / "m.mp4"
+    write_mp4(standing(7), path, fps=30.0, title="a person stands – ünïcode", config=SMALL)
+    with av.open(str(path)) as film:
+        stream = film.streams.video[0]
+        assert (stream.width, stream.height) == (160, 120)
+        assert stream.average_rate == Fraction(30)
+        assert sum(1 for _ in film.decode(video=0)) == 7
+    assert [p.name for p in tmp_path.iterdir()] == ["m.mp4"]
