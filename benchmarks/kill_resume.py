@@ -99,7 +99,11 @@ def main() -> int:
             if not rows(folder / "calm", table).equals(rows(folder / "killed", table)):
                 wrong.append(table)
         same_files = hashes(folder / "calm" / "shards") == hashes(folder / "killed" / "shards")
-        same_parts = hashes(folder / "calm" / "tables") == hashes(folder / "killed" / "tables")
+        calm, killed = hashes(folder / "calm" / "tables"), hashes(folder / "killed" / "tables")
+        same_parts = calm == killed
+        for name in sorted(calm.keys() | killed.keys()):
+            if calm.get(name) != killed.get(name):
+                print(f"   differs: {name}: {calm.get(name, '-')[:8]} {killed.get(name, '-')[:8]}")
         print(f"kills: {kills}; tables that differ: {wrong or 'none'}")
         print(f"shard files identical: {same_files}; part files identical: {same_parts}")
         return 0 if not wrong and same_files and kills else 1

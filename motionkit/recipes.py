@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 import pydantic
 
-from motionkit.errors import UsageError
+from motionkit.errors import MissingExtraError, UsageError
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -77,7 +77,12 @@ def step_parameters(step: str, values: Mapping[str, Any], where: str) -> Any:
 
 def _named(place: str) -> Any:
     module, _, name = place.partition(":")
-    return getattr(importlib.import_module(module), name)
+    try:
+        return getattr(importlib.import_module(module), name)
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise MissingExtraError("torch", "train", needed_for="training") from error
 
 
 def load_recipe(name_or_path: str) -> Recipe:

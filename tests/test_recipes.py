@@ -1,10 +1,11 @@
 """Recipes: unknown keys, wrong values, order, names."""
 
+import sys
 from pathlib import Path
 
 import pytest
 
-from motionkit.errors import UsageError
+from motionkit.errors import MissingExtraError, UsageError
 from motionkit.recipes import find_recipe, load_recipe, recipe_folder
 
 SHIPPED = sorted(path.stem for path in recipe_folder().glob("*.toml"))
@@ -18,6 +19,8 @@ def written(tmp_path: Path, text: str) -> str:
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_every_shipped_recipe_loads_by_name(name: str) -> None:
+    if name == "demo":
+        pytest.importorskip("torch")
     assert load_recipe(name).name == name
 
 
@@ -46,3 +49,16 @@ def test_an_unknown_name_lists_the_shipped_ones() -> None:
     with pytest.raises(UsageError) as caught:
         find_recipe("no-such")
     assert "people" in str(caught.value.hint)
+
+
+def test_a_recipe_that_trains_names_the_missing_extra(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = written(tmp_path, "[train.k2m]\n")
+    for name in [*sys.modules]:
+        if name.startswith(("torch", "motionkit.training", "motionkit.models")):
+            monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "torch", None)  # import torch: ModuleNotFoundError
+    with pytest.raises(MissingExtraError) as caught:
+        load_recipe(recipe)
+    assert caught.value.hint == "install it with: pip install 'motionkit[train]'"

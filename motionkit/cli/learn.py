@@ -51,8 +51,8 @@ def train_k2m(
     from motionkit.recipes import parse_settings, step_parameters
 
     console: Console = context.obj
-    config = step_parameters("train.k2m", parse_settings(settings or [], "train k2m"), "train k2m")
     workspace = console.workspace(create=shards is not None)
+    config = step_parameters("train.k2m", parse_settings(settings or [], "train k2m"), "train k2m")
     result = train(
         workspace, config, shards=shards, out=out, resume=not fresh, progress=console.progress()
     )

@@ -37,6 +37,7 @@ def run(
 
     Example: motionkit run pipelines/people.toml --source videos/
     """
+    from motionkit.catalogue import failures
     from motionkit.recipes import load_recipe
 
     console: Console = context.obj
@@ -46,16 +47,19 @@ def run(
         engine = dataclasses.replace(engine, workers=workers)
     if timeout is not None:
         engine = dataclasses.replace(engine, timeout_s=timeout)
+    workspace = console.workspace(create=True)
     results = run_recipe(
-        console.workspace(create=True), loaded, source or [], engine=engine,
+        workspace, loaded, source or [], engine=engine,
         progress=console.progress(),
         on_step=lambda result: console.say(f"{result.step:<10} {result.line}"),
     )  # fmt: skip
-    failed = sum(result.failed for result in results)
+    failed = len(failures(workspace))  # of this run and of those before
     lines = [f"done: {loaded.title}, in {console.workspace_path}"]
     if failed:
-        lines.append(f"  {failed} items failed and were recorded: motionkit failures")
-    console.result({"recipe": loaded.name, "steps": [_as_dict(r) for r in results]}, lines)
+        what = "item" if failed == 1 else "items"
+        lines.append(f"  {failed} {what} failed, recorded with the reason: motionkit failures")
+    data = {"recipe": loaded.name, "steps": [_as_dict(r) for r in results], "failed": failed}
+    console.result(data, lines)
 
 
 def _as_dict(result: StepResult) -> dict[str, object]:
