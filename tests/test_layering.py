@@ -26,7 +26,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "shards": BASE | {"stage", "workspace"},
     "training": BASE | {"shards", "models", "bodies", "backends"},
     "evaluation": BASE | {"shards", "models", "bodies", "training"},
-    "generation": BASE | {"models", "bodies", "training", "backends"},
+    "generation": BASE | {"models", "bodies", "training", "backends", "evaluation"},
     "synth": BASE | {"bodies", "video"},
 }
 #: What a GPU machine that only trains may lack.
