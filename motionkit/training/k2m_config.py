@@ -20,7 +20,7 @@ T = TypeVar("T")
 class TokenizerTraining:
     """Stage 1."""
 
-    steps: int = 1000
+    steps: int = 900
     batch: int = 16
     """Windows a step."""
     window: int = 48
@@ -31,7 +31,7 @@ class TokenizerTraining:
     final_rate: float = 0.05
     """Share of the peak at the last step (cosine)."""
     clip_norm: float = 1.0
-    seed_codebooks: int = 400
+    seed_codebooks: int = 350
     """Step at which the codebooks start, from the latents of that moment; before it the latent
     passes unquantised, with noise. Codebooks started from random numbers collapse."""
     latent_noise: float = 0.1
@@ -46,7 +46,7 @@ class TokenizerTraining:
     """Weight of the 2D view cue on the predicted yaw, at the start …"""
     yaw_cue_end: float = 0.05
     """… and from half of the steps on."""
-    flat: float = 0.02
+    flat: float = 4.0
     """Weight of `losses.flat_loss`: the picture read straight off the latent."""
     path: float = 0.02
     """Weight of the decoded path's error (`losses.path_loss`)."""
@@ -60,9 +60,9 @@ class TokenizerTraining:
 class TextTraining:
     """Stage 2: masked and residual transformers and the length predictor, step by step together."""
 
-    steps: int = 600
+    steps: int = 500
     batch: int = 32
-    learning_rate: float = 1e-3
+    learning_rate: float = 1.5e-3
     """Peak; the paper's 2e-4 is for the full size."""
     warm_up: int = 50
     final_rate: float = 0.05
@@ -71,7 +71,7 @@ class TextTraining:
     residual_condition_drop: float = 0.2
     encoder: str = "minilm"
     """Text encoder (backends.text_encoder)."""
-    shifts: int = 2
+    shifts: int = 1
     """Every clip is tokenised from this many starts, a frame apart: different tokens, same
     motion. Mirrored clips come beside them, with left and right swapped in the text."""
 
@@ -85,8 +85,10 @@ class K2MTrainConfig:
     model: Mapping[str, Any] = field(default_factory=dict)
     """Changes to the preset, nested as in `models.k2m.config` (table [train.k2m.model])."""
     seed: int = 0
-    threads: int | None = None
-    """CPU threads; None: torch's choice. Another number can change the last bits."""
+    threads: int | None = 1
+    """CPU threads; None: torch's choice. One is right for the small preset: its tensors are small,
+    and on a machine that does anything else, threads that wait for each other made a step 2 to
+    20 times slower. Another number can change the last bits."""
     max_minutes: float | None = None
     """Stops early, after the step that passes it. Leave it unset where runs must be equal."""
     log_every: int = 10

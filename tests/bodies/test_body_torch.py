@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
+torch.set_num_threads(1)  # tiny tensors: threads that wait for each other cost more
 
 from motionkit.bodies import rotations, skeleton  # noqa: E402
 from motionkit.bodies.body_torch import FOCAL_PX, TorchBody, project  # noqa: E402

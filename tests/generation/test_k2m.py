@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
+torch.set_num_threads(1)  # tiny tensors: threads that wait for each other cost more
 pytest.importorskip("safetensors")
 
 from motionkit.bodies.bvh import read_bvh  # noqa: E402

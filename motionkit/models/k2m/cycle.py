@@ -21,7 +21,7 @@ from motionkit.models.k2m.tokenizer import Lifted, Placed, Tokenizer
 class CycleConfig:
     """How the second view differs from the first."""
 
-    weight: float = 0.3
+    weight: float = 0.5
     """On the mean distance in metres × 10."""
     tilt_deg: tuple[float, float] = (-5.0, 15.0)
     """Camera elevations of the second view; the first is taken to be at their middle."""

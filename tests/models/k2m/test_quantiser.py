@@ -1,6 +1,7 @@
 import pytest
 
 torch = pytest.importorskip("torch")
+torch.set_num_threads(1)  # tiny tensors: threads that wait for each other cost more
 
 from motionkit.models.k2m.config import QuantiserConfig  # noqa: E402
 from motionkit.models.k2m.quantiser import ResidualQuantiser  # noqa: E402

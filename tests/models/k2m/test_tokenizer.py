@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
+torch.set_num_threads(1)  # tiny tensors: threads that wait for each other cost more
 
 from motionkit.bodies.limits import pose_limits  # noqa: E402
 from motionkit.errors import TrainingError  # noqa: E402

@@ -3,6 +3,7 @@ from dataclasses import replace
 import pytest
 
 torch = pytest.importorskip("torch")
+torch.set_num_threads(1)  # tiny tensors: threads that wait for each other cost more
 
 from motionkit.models.k2m.config import QuantiserConfig, small  # noqa: E402
 from motionkit.models.k2m.sampling import SamplingConfig, sample_tokens  # noqa: E402
