@@ -13,7 +13,7 @@ from motionkit.models.k2m.cycle import cycle_loss, second_view
 from motionkit.models.k2m.losses import flat_loss, path_loss, tokenizer_losses, yaw_cue_loss
 from motionkit.models.k2m.observe import Observation
 from motionkit.models.k2m.tokenizer import Lifted, Tokenizer
-from motionkit.models.k2m.transformers import TextToTokens
+from motionkit.models.k2m.transformers import TextToTokens, view_of
 from motionkit.training.k2m_config import TextTraining, TokenizerTraining
 from motionkit.training.k2m_data import (
     Clip,
@@ -173,6 +173,8 @@ class TokenCache:
     """Rows of ``features`` for each entry."""
     features: Tensor
     """[M, text_dim]."""
+    views: list[int]
+    """The view in which each entry starts (`transformers.view_of`)."""
 
 
 @torch.no_grad()
@@ -182,7 +184,7 @@ def cache_tokens(model: Tokenizer, clips: list[Clip], config: TextTraining) -> T
 
     model.eval()
     names: dict[str, int] = {}
-    tokens, texts = [], []
+    tokens, texts, views = [], [], []
     for clip in clips:
         if not clip.texts:
             continue
@@ -192,7 +194,9 @@ def cache_tokens(model: Tokenizer, clips: list[Clip], config: TextTraining) -> T
             rows = [names.setdefault(word, len(names)) for word in words]
             for shift in range(min(config.shifts, len(m2d) - model.config.down + 1)):
                 batch, real = padded([m2d[shift:]], down=model.config.down)
-                quantised = model.tokens(model.observe(batch, real))
+                seen = model.observe(batch, real)
+                quantised = model.tokens(seen)
+                views.append(int(view_of(seen.cue[0, :15].mean(0))))
                 tokens.append(quantised.tokens[0])
                 texts.append(rows)
     if not tokens:
@@ -201,7 +205,7 @@ def cache_tokens(model: Tokenizer, clips: list[Clip], config: TextTraining) -> T
             hint="run 'motionkit caption' and build the shards again",
         )
     features = torch.from_numpy(text_encoder(config.encoder).encode(list(names)))
-    return TokenCache(tokens, texts, features)
+    return TokenCache(tokens, texts, features, views)
 
 
 @dataclass(frozen=True)
@@ -212,7 +216,7 @@ class TextStage:
     config: TextTraining
 
     def step(self, model: TextToTokens) -> tuple[Tensor, dict[str, float]]:
-        """Sum of the three losses on one drawn batch."""
+        """Sum of the four losses on one drawn batch."""
         c = self.config
         chosen = torch.randint(len(self.cache.tokens), (c.batch,)).tolist()
         which = torch.rand(c.batch).tolist()
@@ -227,9 +231,14 @@ class TextStage:
         real = torch.arange(tokens.shape[1])[None] < lengths[:, None]
         text = self.cache.features[rows]
         drop = torch.rand(2, c.batch)
-        masked = model.masked.loss(tokens[..., 0], real, text, drop[0] < c.condition_drop)
-        residual = model.residual.loss(tokens, real, text, drop[1] < c.residual_condition_drop)
-        length = model.length.loss(text, lengths)
-        loss = masked + residual + length
-        numbers = {"masked": masked, "residual": residual, "length": length, "loss": loss}
+        view = torch.tensor([self.cache.views[i] for i in chosen])
+        masked = model.masked.loss(tokens[..., 0], real, text, drop[0] < c.condition_drop, view)
+        dropped = drop[1] < c.residual_condition_drop
+        residual = model.residual.loss(tokens, real, text, dropped, view)
+        length = model.length.loss(text, lengths - 1)
+        start = model.view.loss(text, view)
+        loss = masked + residual + length + start
+        numbers = {
+            "masked": masked, "residual": residual, "length": length, "view": start, "loss": loss
+        }  # fmt: skip
         return loss, {name: float(value.detach()) for name, value in numbers.items()}

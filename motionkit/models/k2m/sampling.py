@@ -64,10 +64,13 @@ def sample_tokens(
     real2 = torch.cat([real, real])
     drop = torch.arange(2 * batch, device=text.device) >= batch
     masked = model.masked
+    likely = (model.view(text) / 0.5).softmax(-1)
+    view = torch.multinomial(likely, 1, generator=generator).squeeze(1)
+    view = torch.cat([view, view])
     tokens = torch.full((batch, steps), masked.mask_id, device=text.device)
     sure = torch.zeros(batch, steps, device=text.device)  # probability of what was kept
     for i in range(config.steps):
-        logits = masked(torch.cat([tokens, tokens]), real2, twice, drop)
+        logits = masked(torch.cat([tokens, tokens]), real2, twice, drop, view)
         logits = _guided(logits, config.guidance)
         drawn, share = _draw(logits, config.temperature, config.top_share, generator)
         hidden = tokens == masked.mask_id
@@ -82,7 +85,7 @@ def sample_tokens(
     out[..., 0] = torch.where(real, tokens, 0)
     for j in range(1, layers):
         layer = torch.full((2 * batch,), j, device=text.device)
-        logits = model.residual(torch.cat([out, out]), layer, real2, twice, drop)
+        logits = model.residual(torch.cat([out, out]), layer, real2, twice, drop, view)
         logits = _guided(logits, config.residual_guidance)
         drawn, _ = _draw(logits, config.residual_temperature, config.top_share, generator)
         out[..., j] = torch.where(real, drawn, 0)

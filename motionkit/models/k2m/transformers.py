@@ -14,6 +14,15 @@ from torch import Tensor, nn
 from motionkit.models.k2m.config import K2MConfig, TransformerConfig
 from motionkit.models.k2m.layers import AttentionBlock, time_code
 
+#: Directions that a motion can be told to start in: 30° each, 0 faces the camera.
+VIEWS = 12
+
+
+def view_of(cue: Tensor) -> Tensor:
+    """Which of `VIEWS` a view cue [..., 2] (sine, cosine) points to."""
+    angle = torch.atan2(cue[..., 0], cue[..., 1])
+    return (angle / (2 * math.pi) * VIEWS).round().long() % VIEWS
+
 
 class TextConditioning(nn.Module):
     """Text feature [B, text_dim] → [B, width]; a learned vector stands for 'no text'.
@@ -55,6 +64,9 @@ class _Trunk(nn.Module):
     def __init__(self, config: TransformerConfig) -> None:
         super().__init__()
         self.text = TextConditioning(config)
+        # Tokens are of a view. Told which, the samples do not jump between the views (and mirror
+        # images) that a text was seen from, which looks like a person who cannot stop turning.
+        self.view = nn.Embedding(VIEWS, config.width)
         self.drop = nn.Dropout(config.dropout)
         self.blocks = nn.ModuleList(
             AttentionBlock(config.width, config.heads, config.feed_forward, config.dropout)
@@ -63,10 +75,18 @@ class _Trunk(nn.Module):
         self.norm = nn.LayerNorm(config.width)
 
     def forward(
-        self, x: Tensor, real: Tensor, text: Tensor, drop: Tensor, extra: Tensor | None = None
+        self,
+        x: Tensor,
+        real: Tensor,
+        text: Tensor,
+        drop: Tensor,
+        view: Tensor | None = None,
+        extra: Tensor | None = None,
     ) -> Tensor:
         """x [B, u, width], real [B, u] → [B, u, width]. ``extra`` [B, width]: more condition."""
         condition = self.text(text, drop)
+        if view is not None:
+            condition = condition + self.view(view)
         if extra is not None:
             condition = condition + extra
         x = x + time_code(x.shape[1], x.shape[2], x) + condition[:, None]
@@ -89,12 +109,16 @@ class MaskedTransformer(nn.Module):
         self.trunk = _Trunk(config)
         self.leave = nn.Linear(config.width, codes)
 
-    def forward(self, tokens: Tensor, real: Tensor, text: Tensor, drop: Tensor) -> Tensor:
-        """Tokens [B, u] (``mask_id`` where hidden) → logits [B, u, codes]."""
+    def forward(
+        self, tokens: Tensor, real: Tensor, text: Tensor, drop: Tensor, view: Tensor | None = None
+    ) -> Tensor:
+        """Tokens [B, u] (``mask_id`` where hidden) → logits [B, u, codes]; ``view`` [B]."""
         x = self.embed(tokens.clamp(0, self.mask_id))
-        return self.leave(self.trunk(x, real, text, drop))
+        return self.leave(self.trunk(x, real, text, drop, view))
 
-    def loss(self, tokens: Tensor, real: Tensor, text: Tensor, drop: Tensor) -> Tensor:
+    def loss(
+        self, tokens: Tensor, real: Tensor, text: Tensor, drop: Tensor, view: Tensor | None = None
+    ) -> Tensor:
         """Negative log-likelihood of the hidden tokens.
 
         The share hidden is cos(π t / 2), t uniform. Of the chosen tokens 10 % become random ones,
@@ -113,7 +137,7 @@ class MaskedTransformer(nn.Module):
         hidden = torch.where(
             chosen & (fate >= 0.1) & (fate < 0.1 + 0.9 * 0.88), self.mask_id, hidden
         )
-        logits = self(hidden, real, text, drop)
+        logits = self(hidden, real, text, drop, view)
         return nn.functional.cross_entropy(logits[chosen], tokens[chosen])
 
 
@@ -130,56 +154,66 @@ class ResidualTransformer(nn.Module):
         self.bias = nn.Parameter(torch.zeros(layers, codes))
 
     def forward(
-        self, tokens: Tensor, layer: Tensor, real: Tensor, text: Tensor, drop: Tensor
+        self,
+        tokens: Tensor,
+        layer: Tensor,
+        real: Tensor,
+        text: Tensor,
+        drop: Tensor,
+        view: Tensor | None = None,
     ) -> Tensor:
         """Tokens [B, u, N] (only layers before ``layer`` [B] are read) → logits [B, u, codes]."""
         x = torch.zeros(*tokens.shape[:2], self.embed.shape[-1], device=tokens.device)
         for j in range(self.layers - 1):
             use = (j < layer)[:, None, None].to(x.dtype)
             x = x + self.embed[j][tokens[..., j]] * use
-        y = self.trunk(x, real, text, drop, self.which(layer))
+        y = self.trunk(x, real, text, drop, view, self.which(layer))
         return torch.einsum("buw,bwk->buk", y, self.leave[layer]) + self.bias[layer][:, None]
 
-    def loss(self, tokens: Tensor, real: Tensor, text: Tensor, drop: Tensor) -> Tensor:
+    def loss(
+        self, tokens: Tensor, real: Tensor, text: Tensor, drop: Tensor, view: Tensor | None = None
+    ) -> Tensor:
         """Negative log-likelihood of one drawn layer's tokens; early layers more often."""
         u = torch.rand(len(tokens), device=tokens.device)
         layer = ((1 - torch.cos(math.pi * u / 2)) * (self.layers - 2)).round().long() + 1
-        logits = self(tokens, layer, real, text, drop)
+        logits = self(tokens, layer, real, text, drop, view)
         target = torch.take_along_dim(tokens, layer[:, None, None], 2).squeeze(2)
         return nn.functional.cross_entropy(logits[real], target[real])
 
 
-class LengthPredictor(nn.Module):
-    """How many tokens long a motion with this text is: a distribution over 1..max_tokens."""
+class ChoicePredictor(nn.Module):
+    """From a text to a distribution over choices: lengths in tokens, or starting views."""
 
-    def __init__(self, config: TransformerConfig) -> None:
+    def __init__(self, config: TransformerConfig, choices: int) -> None:
         super().__init__()
         self.text = TextConditioning(config)
         self.leave = nn.Sequential(
-            nn.LayerNorm(config.width), nn.GELU(), nn.Linear(config.width, config.max_tokens)
+            nn.LayerNorm(config.width), nn.GELU(), nn.Linear(config.width, choices)
         )
 
     def forward(self, text: Tensor) -> Tensor:
-        """[B, text_dim] → logits [B, max_tokens]; entry i stands for i + 1 tokens."""
+        """[B, text_dim] → logits [B, choices]."""
         drop = torch.zeros(len(text), dtype=torch.bool, device=text.device)
         return self.leave(self.text(text, drop))
 
-    def loss(self, text: Tensor, lengths: Tensor) -> Tensor:
-        """Cross-entropy against true lengths [B] in tokens."""
-        return nn.functional.cross_entropy(self(text), lengths - 1)
+    def loss(self, text: Tensor, choice: Tensor) -> Tensor:
+        """Cross-entropy against the true choice [B]."""
+        return nn.functional.cross_entropy(self(text), choice)
 
 
 class TextToTokens(nn.Module):
-    """The three together; what stage 2 trains."""
+    """All that stage 2 trains. ``length``: entry i stands for i + 1 tokens."""
 
     def __init__(self, config: K2MConfig) -> None:
         super().__init__()
         quantiser = config.tokenizer.quantiser
         self.masked = MaskedTransformer(config.transformer, quantiser.codes)
         self.residual = ResidualTransformer(config.transformer, quantiser.codes, quantiser.layers)
-        self.length = LengthPredictor(config.transformer)
+        self.length = ChoicePredictor(config.transformer, config.transformer.max_tokens)
+        self.view = ChoicePredictor(config.transformer, VIEWS)
 
     def fit_text(self, features: Tensor) -> None:
         """Centres and scales the text features on the training texts [N, text_dim]."""
-        for text in (self.masked.trunk.text, self.residual.trunk.text, self.length.text):
-            text.fit(features)
+        parts = (self.masked.trunk, self.residual.trunk, self.length, self.view)
+        for part in parts:
+            part.text.fit(features)
