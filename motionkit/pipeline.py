@@ -258,6 +258,7 @@ def make_report(
         target,
         shards=shards if shards.is_dir() else None,
         train_logs=sorted(models.glob("*/train_log.jsonl")),
+        held_out=sorted(models.glob("*/held_out.json")),
         generated=sorted((workspace.path / "generated").glob("*.npz")),
         title=options.title,
     )

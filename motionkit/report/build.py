@@ -22,6 +22,7 @@ from motionkit.bodies.skeleton import JOINTS, PARENTS
 from motionkit.report.drop_pictures import drop_pictures
 from motionkit.report.facts import collect
 from motionkit.report.generated import read_motion
+from motionkit.report.held_out import held_out_section
 from motionkit.report.motion import measure
 from motionkit.report.pictures import contact_sheets
 from motionkit.report.results import shards_section, training_section
@@ -51,6 +52,7 @@ def build_report(
     *,
     shards: Path | None = None,
     train_logs: Sequence[Path] = (),
+    held_out: Sequence[Path] = (),
     generated: Sequence[Path] = (),
     title: str = "Motion data report",
     max_examples: int = 8,
@@ -59,7 +61,8 @@ def build_report(
     """Write the report of a workspace to ``out`` (an .html file) and return its path.
 
     Stages that have not run, shards, logs and motions that are not there give sections that
-    say so. ``max_examples`` is the number of clips drawn as contact sheets. ``recipe`` is shown
+    say so. ``held_out`` are held_out.json files: the 3D error of a trained model on clips it did
+    not see. ``max_examples`` is the number of clips drawn as contact sheets. ``recipe`` is shown
     as it is; without one the shard manifest's is. The same inputs give the same bytes.
     """
     facts = collect(tables, examples=_EXAMPLES)
@@ -103,6 +106,7 @@ def build_report(
         "words": words_section(words),
         "sheets": sheets_section(sheets, facts.names),
         "training": training,
+        "held_out": held_out_section(held_out),
         "motions": [
             {
                 "name": m.name,

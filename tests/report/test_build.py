@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import re
 import shutil
 import subprocess
@@ -9,6 +10,7 @@ import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from motionkit.report.build import build_report, embedded_json
@@ -231,6 +233,82 @@ def test_charts_and_players_obey_the_keyboard(factory, tmp_path):
     assert 'data-turned="true"' in dom and 'data-playing="Pause"' in dom
     assert re.search(r'data-tip="step 0\|train: 1\.\d+\|val: 1\.\d+"', dom)
     assert 'data-theme="dark"' in dom
+
+
+def test_held_out_errors_stand_in_the_training_section(factory):
+    good, bad = factory.path / "k2m" / "held_out.json", factory.path / "other" / "held_out.json"
+    for path in (good, bad):
+        path.parent.mkdir()
+    ways = ("through_tokens_mm", "without_tokens_mm", "mean_pose_mm", "flat_mm")
+    good.write_text(json.dumps({"clips": 3, "frames": 90, **dict.fromkeys(ways, 61.5)}))
+    bad.write_text("{")
+    out = build_report(factory.workspace, factory.path / "report.html", held_out=[good, bad])
+    text = Page(out.read_text("utf-8")).text
+    training = text[text.index("Training\n") : text.index("Generated motions")]
+    assert "k2m: 3D error" in training and "61.5" in training
+    assert "other/held_out.json is no JSON" in training
+    assert "No training log yet" not in training
+
+
+@pytest.mark.parametrize("way", [0.0, 6.0])
+def test_the_whole_figure_stays_on_its_canvas(factory, tmp_path, way):
+    # Arms spread from the first frame, then up as well: the widest and the highest.
+    joints = np.load(factory.motion("still"))["joints"][:20].copy()
+    joints[..., 2] += np.linspace(0, way, 20)[:, None] - joints[:, :1, 2]
+    joints[10:, [20, 22], 1] += 0.7
+    joints[10:, [21, 23], 0] -= 0.4
+    made = tmp_path / "far.npz"
+    np.savez(made, joints=joints, fps=30.0, text="arms")
+    html = build_report(factory.workspace, tmp_path / "r.html", generated=[made]).read_text("utf-8")
+    acts = """
+      const canvas = document.querySelector("canvas"), slider = document.querySelector("input");
+      const key = (name) => canvas.dispatchEvent(new KeyboardEvent("keydown", { key: name }));
+      const style = getComputedStyle(document.documentElement);
+      const colours = ["left", "right", "middle"].map((name) => {
+        const hex = style.getPropertyValue(`--${name}`).trim();
+        return [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16));
+      });
+      const drawn = (data, i) => colours.some((c) => c.every((v, k) => data[i + k] === v));
+      const own = document.createElement("canvas");
+      const copy = own.getContext("2d", { willReadFrequently: true });
+      let cut = 0, least = 1, most = 0;
+      for (const tilts of [["ArrowDown", 6], ["ArrowUp", 3], ["ArrowUp", 3], ["ArrowUp", 14]]) {
+        for (let i = 0; i < tilts[1]; i++) key(tilts[0]);
+        for (let turned = 0; turned < 7; turned++) {
+          for (let i = 0; i < 6; i++) key("ArrowLeft");
+          for (const frame of [0, 9, 10, 19]) {
+            slider.value = frame;
+            slider.dispatchEvent(new Event("input"));
+            const [w, h] = [canvas.width, canvas.height];
+            [copy.canvas.width, copy.canvas.height] = [w, h];
+            copy.drawImage(canvas, 0, 0);
+            const data = copy.getImageData(0, 0, w, h).data;
+            let [x0, y0, x1, y1] = [w, h, -1, -1];
+            for (let y = 0, i = 0; y < h; y++) {
+              for (let x = 0; x < w; x++, i += 4) {
+                if (!drawn(data, i)) continue;
+                x0 = Math.min(x0, x); x1 = Math.max(x1, x);
+                y0 = Math.min(y0, y); y1 = Math.max(y1, y);
+              }
+            }
+            const margin = Math.min(x0 / w, y0 / h, (w - 1 - x1) / w, (h - 1 - y1) / h);
+            if (!(margin > 0.02)) cut++;
+            least = Math.min(least, margin);
+            most = Math.max(most, (y1 - y0) / h);
+          }
+        }
+      }
+      document.body.dataset.cut = String(cut);
+      document.body.dataset.least = least.toFixed(3);
+      document.body.dataset.most = most.toFixed(3);
+    """
+    html = re.sub(r"<meta http-equiv[^>]*>", "", html)
+    page = tmp_path / "acting.html"
+    page.write_text(html.replace("</body>", f"<script>{acts}</script></body>"), "utf-8")
+    dom = browse(page, tmp_path / "profile")
+    found = dict(re.findall(r'data-(cut|least|most)="([^"]+)"', dom))
+    assert found["cut"] == "0", found
+    assert float(found["most"]) > 0.6  # and it is not small
 
 
 def test_the_report_imports_no_heavy_packages():

@@ -88,6 +88,7 @@ function sideOf(joint) {
   const name = data.skeleton.joints[joint];
   return name.startsWith("left") ? "left" : name.startsWith("right") ? "right" : "middle";
 }
+const HEAD = 165, LIMB = 60;  // millimetres
 function makePlayer(box) {
   const motion = data.motions[Number(box.dataset.motion)];
   const canvas = box.querySelector("canvas");
@@ -97,31 +98,71 @@ function makePlayer(box) {
   const joints = motion.joints;
   const frames = joints.length / 72;
   let frame = 0, turn = 0.55, tilt = 0.16, playing = false, last = 0, visible = true;
-  let top = 0, wide = 0;
+  // What the view must hold: an upright cylinder round every frame, from the floor to the top of
+  // the head. HEAD and LIMB are how far the drawing reaches beyond a joint.
+  let top = HEAD, low = [Infinity, Infinity], high = [-Infinity, -Infinity];
   for (let i = 0; i < joints.length; i += 3) {
-    const pelvis = i - (i % 72);
-    top = Math.max(top, joints[i + 1]);
-    wide = Math.max(wide, Math.hypot(joints[i] - joints[pelvis], joints[i + 2] - joints[pelvis + 2]));
+    top = Math.max(top, joints[i + 1] + (i % 72 === 45 ? HEAD : LIMB));
+    if (i % 72 === 0) {
+      low = [Math.min(low[0], joints[i]), Math.min(low[1], joints[i + 2])];
+      high = [Math.max(high[0], joints[i]), Math.max(high[1], joints[i + 2])];
+    }
   }
-  const reach = Math.max(top * 0.56, wide * 0.9, 600);
-  // The view follows the pelvis softly, so that the person stays large and the floor moves.
+  const still = [(low[0] + high[0]) / 2, top / 2, (low[1] + high[1]) / 2];
+  // A long way is followed softly, so that the person stays large and the floor moves.
   function followed(f) {
     let x = 0, z = 0, n = 0;
     for (let k = Math.max(0, f - 12); k <= Math.min(frames - 1, f + 12); k++, n++) {
       x += joints[k * 72];
       z += joints[k * 72 + 2];
     }
-    return [x / n, top * 0.48, z / n];
+    return [x / n, top / 2, z / n];
   }
-  let middle = followed(0);
-  function project(x, y, z, size) {
+  function radius(centre) {
+    let wide = 0;
+    for (let f = 0; f < frames; f++) {
+      const [x, , z] = centre(f);
+      for (let j = 0; j < 24; j++) {
+        const i = f * 72 + j * 3;
+        const beyond = j === 15 ? HEAD : LIMB;
+        wide = Math.max(wide, Math.hypot(joints[i] - x, joints[i + 2] - z) + beyond);
+      }
+    }
+    return wide;
+  }
+  const follows = radius(() => still) > 0.8 * top;
+  const centreOf = follows ? followed : () => still;
+  const wide = radius(centreOf);
+  const reach = Math.hypot(wide, top / 2);
+  const far = 4.2 * reach;
+  let middle = centreOf(0);
+  // Where a point at (across, near, height over the centre) comes to lie, before the zoom.
+  function seen(across, near, dy) {
+    const depth = near * Math.cos(tilt) + dy * Math.sin(tilt);
+    const scale = far / (far - depth);
+    return [across * scale, (dy * Math.cos(tilt) - near * Math.sin(tilt)) * scale, depth, scale];
+  }
+  // The zoom and shift at which the cylinder fills the canvas: the same from every side.
+  function fit(w, h) {
+    let side = 0, bottom = Infinity, above = -Infinity;
+    for (let k = 0; k < 48; k++) {
+      const angle = (k * Math.PI) / 24;
+      for (const dy of [-top / 2, top / 2]) {
+        const [x, y] = seen(wide * Math.cos(angle), wide * Math.sin(angle), dy);
+        side = Math.max(side, x);
+        bottom = Math.min(bottom, y);
+        above = Math.max(above, y);
+      }
+    }
+    const zoom = 0.9 * Math.min(w / (2 * side), h / (above - bottom));
+    return { w, h, zoom, base: h / 2 + (zoom * (above + bottom)) / 2 };
+  }
+  function project(x, y, z, view) {
     const [dx, dy, dz] = [x - middle[0], y - middle[1], z - middle[2]];
     const across = dx * Math.cos(turn) + dz * Math.sin(turn);
     const near = -dx * Math.sin(turn) + dz * Math.cos(turn);
-    const up = dy * Math.cos(tilt) - near * Math.sin(tilt);
-    const depth = near * Math.cos(tilt) + dy * Math.sin(tilt);
-    const zoom = (size.s / (2.15 * reach)) * (5.2 * reach) / (5.2 * reach - depth);
-    return [size.w / 2 + across * zoom, size.h / 2 - up * zoom, depth, zoom];
+    const [a, b, depth, scale] = seen(across, near, dy);
+    return [view.w / 2 + a * view.zoom, view.base - b * view.zoom, depth, scale * view.zoom];
   }
   function draw() {
     const ratio = window.devicePixelRatio || 1;
@@ -132,12 +173,12 @@ function makePlayer(box) {
     const g = canvas.getContext("2d");
     const style = getComputedStyle(root);
     const colour = (name) => style.getPropertyValue(`--${name}`).trim();
-    middle = followed(frame);
-    const size = { w: width, h: height, s: Math.min(width, height) };
+    middle = centreOf(frame);
+    const size = fit(width, height);
     g.clearRect(0, 0, width, height);
     g.lineCap = "round";
     // The floor: squares of half a metre round the motion.
-    const cell = 500, half = Math.ceil((reach * 1.6) / cell);
+    const cell = 500, half = Math.ceil((reach * 1.8) / cell);
     const cx = Math.round(middle[0] / cell), cz = Math.round(middle[2] / cell);
     g.strokeStyle = colour("line");
     g.lineWidth = Math.max(1, ratio * 0.75);
