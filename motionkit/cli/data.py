@@ -14,6 +14,7 @@ from motionkit.cli.steps import (
     Settings,
     Timeout,
     Workers,
+    execute,
     parameters,
     run_command,
     show,
@@ -79,18 +80,18 @@ def filter_(
 
     console: Console = context.obj
     workspace = console.workspace()
-    result = run_command(context, "filter", {}, settings, workers, timeout)
-    if console.json or not result.summary:
-        return
+    result = execute(console, workspace, "filter", {}, settings, workers, timeout)
     rows = query(
         workspace,
         "SELECT coalesce(reason, 'kept') AS verdict, count(*) AS stretches, "
-        "sum(t1_s - t0_s) AS seconds, min(measured) AS lowest, max(measured) AS highest, "
-        "any_value(threshold) AS threshold FROM candidates GROUP BY 1 ORDER BY seconds DESC",
+        "round(sum(t1_s - t0_s), 2) AS seconds, min(measured) AS lowest, "
+        "max(measured) AS highest, any_value(threshold) AS threshold "
+        "FROM candidates GROUP BY 1 ORDER BY seconds DESC, verdict",
     ).to_pylist()
+    lines = [f"filter: {result.line}"]
     if rows:
-        for line in table([list(row.values()) for row in rows], list(rows[0])):
-            print(line)
+        lines += table([list(row.values()) for row in rows], list(rows[0]))
+    console.result({**result.summary, "verdicts": rows}, lines)
 
 
 @app.command(epilog=STEP_EPILOG)

@@ -61,11 +61,24 @@ def run_command(
     """Run one stage over the workspace and print its summary."""
     console: Console = context.obj
     workspace = console.workspace(create=create)
-    stage = parameters(workspace, step, given, settings)
-    engine = EngineOptions(workers=workers, timeout_s=timeout)
-    result = run_step(workspace, step, stage, engine, progress=console.progress())
+    result = execute(console, workspace, step, given, settings, workers, timeout)
     show(console, result)
     return result
+
+
+def execute(
+    console: Console,
+    workspace: Workspace,
+    step: str,
+    given: dict[str, Any],
+    settings: list[str] | None,
+    workers: int,
+    timeout: float,
+) -> StepResult:
+    """Run one stage over the workspace."""
+    stage = parameters(workspace, step, given, settings)
+    engine = EngineOptions(workers=workers, timeout_s=timeout)
+    return run_step(workspace, step, stage, engine, progress=console.progress())
 
 
 def show(console: Console, result: StepResult) -> None:
