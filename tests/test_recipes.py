@@ -19,7 +19,7 @@ def written(tmp_path: Path, text: str) -> str:
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_every_shipped_recipe_loads_by_name(name: str) -> None:
-    if name == "demo":
+    if name in ("demo", "k2m-paper"):  # they train
         pytest.importorskip("torch")
     assert load_recipe(name).name == name
 
