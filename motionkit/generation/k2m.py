@@ -30,8 +30,12 @@ FPS = 30.0
 #: *share* of the distance; the spec's f = 5000 camera stands 12–40 m away, where the same share
 #: would send a walker through several rooms. 5 m is where people are usually filmed from.
 VIEW_DISTANCE_M = 5.0
-#: Hann width over the distance: depth from apparent size is noisy.
-DEPTH_FRAMES = 31
+#: Hann width over the distance: depth from apparent size is noisy, and with less of it walkers
+#: go back and forth.
+DEPTH_FRAMES = 61
+#: Hann width over where the body faces. The sign of a small turn hardly shows in 2D, so the
+#: facing wobbles at the rhythm of the motion; real turns take longer than this filter.
+FACING_FRAMES = 31
 
 
 @dataclass(frozen=True)
@@ -125,7 +129,8 @@ def _write(motion: BodyMotion, joints: Float, paths: dict[str, Path], title: str
 def to_world(lifted: Lifted, index: int = 0) -> BodyMotion:
     """A lifted motion in the world: y up, feet on the floor, start at the origin facing +z.
 
-    The camera's tilt is taken out as far as it can be told (`_camera_tilt`).
+    The camera's tilt is taken out as far as it can be told (`_camera_tilt`); distance and facing
+    are smoothed over time. Feet are not pinned to the floor.
     """
     from motionkit.models.k2m.tokenizer import VISIBLE_HEIGHT_M
 
@@ -141,7 +146,7 @@ def to_world(lifted: Lifted, index: int = 0) -> BodyMotion:
     flip = np.diag([1.0, -1.0, -1.0])  # the camera's y points down, its z away
     turns, place = flip @ root, place @ flip
     tilt = rotations.about("x", -_camera_tilt(turns, pose, betas))
-    turns, place = tilt @ turns, place @ tilt.T
+    turns, place = _steady(tilt @ turns, FACING_FRAMES), place @ tilt.T
     start = turns[: min(15, len(turns)), :, 2].mean(0)
     level = rotations.about("y", -float(np.arctan2(start[0], start[2])))
     turns, place = level @ turns, place @ level.T
@@ -164,6 +169,18 @@ def _camera_tilt(turns: Float, pose: Float, betas: Float) -> float:
     mean = up[height >= np.percentile(height, 75)].mean(0)
     limit = np.radians(20)
     return float(np.clip(np.arctan2(mean[2], mean[1]), -limit, limit))
+
+
+def _steady(turns: Float, width: int) -> Float:
+    """Root rotations [F, 3, 3] with the facing smoothed over ``width`` frames; leans are kept.
+
+    The facing is that of the left-right axis, which stays level in a bow as well; averaged as a
+    vector, so that it has no jump at 180° and counts less where that axis stands upright.
+    """
+    across = turns[:, 0, 0] - 1j * turns[:, 2, 0]
+    calm = _hann(across.real, width) + 1j * _hann(across.imag, width)
+    change = np.angle(calm * across.conj())
+    return np.stack([rotations.about("y", float(a)) for a in change]) @ turns
 
 
 def _hann(values: Float, width: int) -> Float:

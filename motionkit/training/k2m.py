@@ -189,7 +189,7 @@ def train_on(
     state = _start("text", text, x.learning_rate, out, facts, metrics)
     while state.step < x.steps and not clock.over():
         rate = _rate(state.step, x.steps, x)
-        loss, numbers = two.step(text)
+        loss, numbers = two.step(text, state.step)
         numbers["gradient"] = state.apply(loss, rate=rate, clip_norm=x.clip_norm)
         _after(state, x.steps, numbers, config, metrics, out, facts)
     steps["text"] = state.step

@@ -60,7 +60,7 @@ class TokenizerTraining:
 class TextTraining:
     """Stage 2: masked and residual transformers and the length predictor, step by step together."""
 
-    steps: int = 500
+    steps: int = 750
     batch: int = 32
     learning_rate: float = 1.5e-3
     """Peak; the paper's 2e-4 is for the full size."""
@@ -69,6 +69,9 @@ class TextTraining:
     clip_norm: float = 1.0
     condition_drop: float = 0.1
     residual_condition_drop: float = 0.2
+    residual_every: int = 5
+    """The residual transformer learns at every this many steps; it costs as much as the rest.
+    1 where its layers are drawn (`transformer.sampled_layers`) and there is time to train it."""
     encoder: str = "minilm"
     """Text encoder (backends.text_encoder)."""
     shifts: int = 1

@@ -215,15 +215,16 @@ class TextStage:
     cache: TokenCache
     config: TextTraining
 
-    def step(self, model: TextToTokens) -> tuple[Tensor, dict[str, float]]:
-        """Sum of the four losses on one drawn batch."""
+    def step(self, model: TextToTokens, step: int) -> tuple[Tensor, dict[str, float]]:
+        """Sum of the losses on one drawn batch: every pair of clip and text is as likely.
+
+        Drawn clip by clip, a clip cut short that has one text would outweigh, for that text, a
+        whole one that has it among four.
+        """
         c = self.config
-        chosen = torch.randint(len(self.cache.tokens), (c.batch,)).tolist()
-        which = torch.rand(c.batch).tolist()
-        rows = [
-            self.cache.texts[i][int(w * len(self.cache.texts[i]))]
-            for i, w in zip(chosen, which, strict=True)
-        ]
+        pairs = [(i, row) for i, rows in enumerate(self.cache.texts) for row in rows]
+        drawn = [pairs[k] for k in torch.randint(len(pairs), (c.batch,)).tolist()]
+        chosen, rows = [i for i, _ in drawn], [row for _, row in drawn]
         lengths = torch.tensor([len(self.cache.tokens[i]) for i in chosen])
         tokens = torch.zeros(c.batch, int(lengths.max()), self.cache.tokens[0].shape[1]).long()
         for row, i in enumerate(chosen):
@@ -233,12 +234,13 @@ class TextStage:
         drop = torch.rand(2, c.batch)
         view = torch.tensor([self.cache.views[i] for i in chosen])
         masked = model.masked.loss(tokens[..., 0], real, text, drop[0] < c.condition_drop, view)
-        dropped = drop[1] < c.residual_condition_drop
-        residual = model.residual.loss(tokens, real, text, dropped, view)
         length = model.length.loss(text, lengths - 1)
         start = model.view.loss(text, view)
-        loss = masked + residual + length + start
-        numbers = {
-            "masked": masked, "residual": residual, "length": length, "view": start, "loss": loss
-        }  # fmt: skip
+        loss = masked + length + start
+        numbers = {"masked": masked, "length": length, "view": start}
+        if (step + 1) % c.residual_every == 0:
+            dropped = drop[1] < c.residual_condition_drop
+            numbers["residual"] = model.residual.loss(tokens, real, text, dropped, view)
+            loss = loss + numbers["residual"]
+        numbers["loss"] = loss
         return loss, {name: float(value.detach()) for name, value in numbers.items()}

@@ -9,6 +9,7 @@ torch = pytest.importorskip("torch")
 torch.set_num_threads(1)  # tiny tensors: threads that wait for each other cost more
 pytest.importorskip("safetensors")
 
+from motionkit.bodies import rotations  # noqa: E402
 from motionkit.bodies.bvh import read_bvh  # noqa: E402
 from motionkit.bodies.export import read_npz  # noqa: E402
 from motionkit.bodies.skeleton import JOINTS  # noqa: E402
@@ -106,6 +107,23 @@ def test_a_turned_body_comes_out_facing_ahead() -> None:
     turned = replace(lifted, root=torch.diag(torch.tensor([-1.0, 1, -1])) @ lifted.root)
     a, b = to_world(lifted).joints(), to_world(turned).joints()
     assert np.allclose(a[0], b[0], atol=0.02)
+
+
+def test_a_wobbling_facing_is_calmed_and_a_turn_stays() -> None:
+    model = Tokenizer(PRESETS["small"]().tokenizer).eval()
+    with torch.no_grad():
+        lifted = model.decoder(torch.zeros(1, 30, 64), torch.ones(1, 30, dtype=torch.bool))
+    time = np.arange(120) / 30
+    bow = rotations.about("x", 1.2 * np.sin(np.pi * time / 4))
+
+    def facing(angle: np.ndarray) -> np.ndarray:
+        body = np.diag([1.0, -1.0, -1.0]) @ rotations.about("y", angle) @ bow
+        motion = to_world(replace(lifted, root=torch.from_numpy(body)[None].float()))
+        across = rotations.from_axis_angle(motion.poses[:, 0])[:, :, 0]
+        return np.degrees(np.unwrap(np.arctan2(-across[:, 2], across[:, 0])))
+
+    assert np.ptp(facing(0.3 * np.sin(2 * np.pi * 1.5 * time))[30:90]) < 10  # 34° before
+    assert np.ptp(facing(np.pi * np.clip((time - 1) / 2, 0, 1))) > 170
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -131,6 +132,28 @@ def test_the_checkpoint_carries_configuration_and_data(tmp_path: Path) -> None:
     assert bool(tokenizer.quantiser.seeded)
     assert text.masked.codes == 8
     assert summary.steps == {"tokenizer": 8, "text": 6} and not summary.stopped_early
+
+
+def test_every_pair_of_clip_and_text_is_as_likely() -> None:
+    tokens = [torch.zeros(2, 3).long(), torch.zeros(7, 3).long()]
+    cache = k2m_stages.TokenCache(tokens, [[0], [0, 1, 2, 3]], torch.zeros(4, 384), [0, 0])
+    drawn: list[int] = []
+
+    class Seen:
+        def loss(self, *args: torch.Tensor) -> torch.Tensor:
+            return torch.zeros(())
+
+    class Lengths(Seen):
+        def loss(self, *args: torch.Tensor) -> torch.Tensor:
+            drawn.extend((args[1] + 1).tolist())
+            return torch.zeros(())
+
+    fake = SimpleNamespace(masked=Seen(), residual=Seen(), length=Lengths(), view=Seen())
+    stage = k2m_stages.TextStage(cache, TextTraining(batch=1000, residual_every=3))
+    torch.manual_seed(0)
+    numbers = [stage.step(fake, step)[1] for step in range(3)]  # type: ignore[arg-type]
+    assert drawn.count(2) / len(drawn) == pytest.approx(1 / 5, abs=0.03)
+    assert ["residual" in row for row in numbers] == [False, False, True]
 
 
 def test_another_configuration_does_not_resume(tmp_path: Path) -> None:

@@ -211,6 +211,7 @@ class TextToTokens(nn.Module):
         self.residual = ResidualTransformer(config.transformer, quantiser.codes, quantiser.layers)
         self.length = ChoicePredictor(config.transformer, config.transformer.max_tokens)
         self.view = ChoicePredictor(config.transformer, VIEWS)
+        self.sampled_layers = config.transformer.sampled_layers or quantiser.layers
 
     def fit_text(self, features: Tensor) -> None:
         """Centres and scales the text features on the training texts [N, text_dim]."""

@@ -6,7 +6,12 @@ torch = pytest.importorskip("torch")
 torch.set_num_threads(1)  # tiny tensors: threads that wait for each other cost more
 
 from motionkit.models.k2m.config import QuantiserConfig, small  # noqa: E402
-from motionkit.models.k2m.sampling import SamplingConfig, sample_tokens  # noqa: E402
+from motionkit.models.k2m.quantiser import ResidualQuantiser  # noqa: E402
+from motionkit.models.k2m.sampling import (  # noqa: E402
+    SamplingConfig,
+    predicted_lengths,
+    sample_tokens,
+)
 from motionkit.models.k2m.transformers import TextToTokens  # noqa: E402
 
 
@@ -17,7 +22,14 @@ def model() -> TextToTokens:
         base,
         tokenizer=replace(base.tokenizer, quantiser=QuantiserConfig(layers=3, codes=12, dim=8)),
         transformer=replace(
-            base.transformer, width=32, layers=1, heads=2, feed_forward=32, text_dim=6, dropout=0.0
+            base.transformer,
+            width=32,
+            layers=1,
+            heads=2,
+            feed_forward=32,
+            text_dim=6,
+            dropout=0.0,
+            sampled_layers=None,
         ),
     )
     return TextToTokens(sizes)
@@ -68,6 +80,34 @@ def test_the_same_seed_draws_the_same_tokens_and_another_seed_others() -> None:
     tokens, real = sample_tokens(net, text, lengths, generator=torch.Generator().manual_seed(0))
     assert real.sum(1).tolist() == [14, 9]
     assert (tokens[1, 9:] == 0).all() and int(tokens.max()) < 12
+
+
+def test_layers_that_are_not_drawn_add_nothing() -> None:
+    net = model().eval()
+    text, lengths = torch.randn(1, 6), torch.tensor([5])
+
+    def draw(layers: int | None) -> torch.Tensor:
+        generator = torch.Generator().manual_seed(0)
+        config = SamplingConfig(layers=layers)
+        return sample_tokens(net, text, lengths, generator=generator, config=config)[0]
+
+    whole, two = draw(None), draw(2)
+    assert (whole >= 0).all() and (two[..., 2] == -1).all()
+    assert torch.equal(whole[..., :2], two[..., :2])
+    net.sampled_layers = 1
+    assert (draw(None)[..., 1:] == -1).all() and (draw(3) >= 0).all()
+    quantiser = ResidualQuantiser(QuantiserConfig(layers=3, codes=12, dim=8))
+    quantiser.codes.normal_()
+    assert torch.equal(quantiser.look_up(two), quantiser.look_up(two[..., :2]))
+
+
+def test_predicted_lengths_cover_three_in_four() -> None:
+    net = model().eval()
+    logits = torch.full((2, 80), -torch.inf)
+    logits[0, [19, 29]] = torch.tensor([0.6, 0.4]).log()
+    logits[1, [19, 29]] = torch.tensor([0.8, 0.2]).log()
+    net.length.forward = lambda text: logits  # type: ignore[method-assign]
+    assert predicted_lengths(net, torch.zeros(2, 6)).tolist() == [30, 20]
 
 
 def test_texts_can_be_learned_apart() -> None:
