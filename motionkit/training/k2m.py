@@ -231,7 +231,7 @@ def _start(
             if saved.get(key) != json.loads(json.dumps(facts[key])):
                 raise UsageError(
                     f"{out} holds a training with another {key}.",
-                    hint="choose another folder, or start again with --no-resume",
+                    hint="choose another folder, or start anew with --fresh",
                 )
         state.load(path)
         if stage == "text" or not (out / _RESUME["text"]).exists():
