@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 Float = NDArray[np.float64]
 
+#: Nobody stays in the air for longer than this: two thirds of a second.
+FLIGHT_FRAMES = 21
 FORMATS = ("npz", "bvh", "mp4")
 #: The clips that models learn from run at this rate (spec/motionweb).
 FPS = 30.0
@@ -191,9 +193,18 @@ def _hann(values: Float, width: int) -> Float:
 
 
 def _on_the_floor(motion: BodyMotion) -> BodyMotion:
-    """Start over the origin; the lowest feet (5th percentile of the lower foot) at the floor."""
+    """Start over the origin, and keep the lower foot on the floor.
+
+    The floor follows the lowest foot over `FLIGHT_FRAMES`, smoothed: a jump stays in the air, and
+    a squat, whose hips the path lowers less than the knees bend, does not float.
+    """
+    from scipy.ndimage import minimum_filter1d
+
     joints = motion.joints()
     feet = joints[:, [JOINT[f"{s}_{p}"] for s in ("left", "right") for p in ("foot", "ankle")], 1]
-    feet = feet - np.array([0.03, 0.08, 0.03, 0.08])  # joint to sole
-    shift = np.array([joints[0, 0, 0], np.percentile(feet.min(1), 5), joints[0, 0, 2]])
+    lowest = (feet - np.array([0.03, 0.08, 0.03, 0.08])).min(1)  # joint to sole
+    floor = _hann(minimum_filter1d(lowest, FLIGHT_FRAMES, mode="nearest"), FLIGHT_FRAMES)
+    shift = np.zeros_like(motion.trans)
+    shift[:, 1] = floor
+    shift[:, [0, 2]] = joints[0, 0, [0, 2]]
     return BodyMotion(motion.poses, motion.trans - shift, motion.betas, motion.fps)

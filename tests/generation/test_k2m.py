@@ -12,9 +12,10 @@ pytest.importorskip("safetensors")
 from motionkit.bodies import rotations  # noqa: E402
 from motionkit.bodies.bvh import read_bvh  # noqa: E402
 from motionkit.bodies.export import read_npz  # noqa: E402
+from motionkit.bodies.motion import BodyMotion  # noqa: E402
 from motionkit.bodies.skeleton import JOINTS  # noqa: E402
 from motionkit.errors import TrainingError, UsageError  # noqa: E402
-from motionkit.generation.k2m import generate, slug, to_world  # noqa: E402
+from motionkit.generation.k2m import _on_the_floor, generate, slug, to_world  # noqa: E402
 from motionkit.models.k2m.config import PRESETS, small  # noqa: E402
 from motionkit.models.k2m.tokenizer import Tokenizer  # noqa: E402
 from motionkit.models.k2m.transformers import TextToTokens  # noqa: E402
@@ -98,6 +99,21 @@ def test_a_generated_person_stands_on_the_floor_facing_ahead(
     feet = joints[:, [7, 8, 10, 11], 1].min(1)
     assert abs(np.percentile(feet, 5)) < 0.12
     assert joints[:, 15, 1].mean() > joints[:, 0, 1].mean() > feet.mean()
+
+
+def test_a_floating_body_is_set_down_and_a_hop_stays_in_the_air() -> None:
+    time = np.arange(120) / 30
+    floating = 0.2 * np.clip(np.minimum(time - 0.5, 3.5 - time), 0, 0.5) / 0.5
+    hop = 0.3 * np.clip(1 - ((time - 2) / 0.2) ** 2, 0, None)
+
+    def feet_at_two_seconds(height: np.ndarray) -> float:
+        trans = np.stack([0 * height, height, 0 * height], -1)
+        still = BodyMotion(np.zeros((120, 24, 3)), trans, np.zeros(10), 30.0)
+        feet = _on_the_floor(still).joints()[:, [7, 8, 10, 11], 1].min(1)
+        return float(feet[60] - feet[0])
+
+    assert abs(feet_at_two_seconds(floating)) < 0.01
+    assert feet_at_two_seconds(hop) == pytest.approx(0.3, abs=0.02)
 
 
 def test_a_turned_body_comes_out_facing_ahead() -> None:
