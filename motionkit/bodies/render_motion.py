@@ -29,6 +29,8 @@ _THICK = {
     "right_elbow": 0.038, "left_hip": 0.06, "right_hip": 0.06, "left_collar": 0.045,
     "right_collar": 0.045, "left_shoulder": 0.042, "right_shoulder": 0.042,
 }  # fmt: skip
+#: The camera follows somebody who travels further than this over the floor, metres.
+_FOLLOW_M = 1.2
 _SUB = 4  # bits of sub-pixel positions in OpenCV's drawing calls
 
 
@@ -46,7 +48,7 @@ class RenderConfig:
 
 
 class _Camera:
-    """Looks at the middle of the motion from far enough to see all of it."""
+    """Looks at the middle of ``joints`` from far enough to see all of them; may be moved."""
 
     def __init__(self, joints: Float, config: RenderConfig) -> None:
         turn, lift = np.radians(config.turn_deg), np.radians(config.lift_deg)
@@ -68,6 +70,11 @@ class _Camera:
             inside = (pixels > margin) & (pixels < np.array(self.size) - margin)
             if inside.all():
                 break
+        self._start = self.eye, self.target
+
+    def move_to(self, place: Float) -> None:
+        """Stand ``place`` [3] metres away from where the camera was fitted."""
+        self.eye, self.target = (point + place for point in self._start)
 
     def project(self, points: Float) -> tuple[Float, Float]:
         """Pixels [N, 2] and depth [N] of world points [N, 3]."""
@@ -83,16 +90,31 @@ def draw_motion(
     import cv2
 
     config = config or RenderConfig()
-    camera = _Camera(joints, config)
+    way = _way(joints)
+    camera = _Camera(joints - way[:, None], config)
     ground = _ground(joints, camera, config)
     path = joints[:, 0] * np.array([1, 0, 1])
     for f, frame in enumerate(joints):
+        if way[f].any():
+            camera.move_to(way[f])
+            ground = _ground(joints, camera, config)
         canvas = ground.copy()
         _trail(canvas, camera, path[: f + 1])
         _figure(canvas, camera, frame)
         small = cv2.resize(canvas, (config.width, config.height), interpolation=cv2.INTER_AREA)
         _text(small, title, f, len(joints))
         yield small
+
+
+def _way(joints: Float) -> Float:
+    """Where the camera goes [F, 3], metres: with the person's way over the floor, smoothed, where
+    it is long; else it stands still, and all is 0."""
+    from scipy.ndimage import gaussian_filter1d
+
+    flat = joints[:, 0] * np.array([1.0, 0.0, 1.0])
+    if np.ptp(flat, axis=0).max() < _FOLLOW_M:
+        return np.zeros_like(flat)
+    return gaussian_filter1d(flat, 8.0, axis=0, mode="nearest")
 
 
 def _fixed(point: Float) -> tuple[int, int]:
@@ -110,7 +132,7 @@ def _ground(joints: Float, camera: _Camera, config: RenderConfig) -> Frame:
         (1, width, 1)
     )
     out = canvas.astype(np.uint8)
-    middle = np.round(camera.target * 2) / 2
+    middle = np.round(camera.target)  # whole metres: the strong lines stay where they are
     reach = 6.0
     lines = []
     for k in np.arange(-reach, reach + 0.1, 0.5):

@@ -40,3 +40,23 @@ def test_the_film_has_every_frame_at_the_motions_rate(tmp_path: Path) -> None:
         assert stream.average_rate == Fraction(30)
         assert sum(1 for _ in film.decode(video=0)) == 7
     assert [p.name for p in tmp_path.iterdir()] == ["m.mp4"]
+
+
+def figure_height(frame: np.ndarray) -> int:
+    """Rows with strongly coloured pixels: the limbs."""
+    return int((np.ptp(frame.astype(int), axis=2) > 60).any(1).sum())
+
+
+def test_the_camera_follows_a_long_way() -> None:
+    joints = standing(40)
+    joints[:, :, 2] += np.linspace(0, 8, 40)[:, None]
+    heights = [figure_height(frame) for frame in draw_motion(joints, config=SMALL)]
+    assert min(heights) > 0.3 * SMALL.height
+    assert max(heights) < 1.45 * min(heights)
+
+
+def test_the_camera_stands_still_for_a_short_way() -> None:
+    joints = standing(6)
+    joints[:, :, 0] += np.linspace(0, 0.5, 6)[:, None]
+    corners = [frame[80:105, :15] for frame in draw_motion(joints, config=SMALL)]
+    assert all((corner == corners[0]).all() for corner in corners)
