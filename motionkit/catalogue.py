@@ -162,7 +162,14 @@ def failures(workspace: Workspace, stage: str | None = None) -> list[dict[str, A
                f.attempt AS attempts, v.path
         FROM failures f LEFT JOIN videos v
         ON f.item_id = v.item_id OR (v.video_id IS NOT NULL AND starts_with(f.item_id, v.video_id))
-        WHERE $stage IS NULL OR f.stage = $stage
+        WHERE ($stage IS NULL OR f.stage = $stage)
+          -- a file that was replaced since and is fine now has failed no more
+          AND NOT EXISTS (
+            SELECT 1 FROM videos k
+            WHERE f.stage = 'ingest' AND k.path = v.path AND k.outcome = 'kept'
+          )
+        -- copies of one video have one id: name the first
+        QUALIFY row_number() OVER (PARTITION BY f.stage, f.item_id ORDER BY v.path) = 1
         ORDER BY f.stage, f.reason, f.item_id
     """
     with connect(workspace) as connection:

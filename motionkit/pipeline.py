@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from motionkit.catalogue import failed_ids
+from motionkit.catalogue import failed_ids, failures
 from motionkit.engines.local import EngineOptions, Progress, StageSummary, run_stage
 from motionkit.errors import UsageError
 from motionkit.recipes import STEPS, Recipe, build, parameters_of
@@ -129,6 +129,12 @@ def retry_failed(
         if current is None or not ids:
             continue
         parameters: Any = build(cls, current["parameters"], step)
+        if step == "ingest":  # the last call may have named other files
+            paths = [f["path"] for f in failures(workspace, step) if f["item_id"] in ids]
+            there = tuple(path for path in paths if Path(path).is_file())
+            if not there:
+                continue
+            parameters = dataclasses.replace(parameters, sources=there)
         summary = run_stage(
             workspace, parameters, engine, retry=ids.__contains__, progress=progress
         )

@@ -59,6 +59,13 @@ def test_failures_name_the_file(workspace: Workspace) -> None:
     assert catalogue.failed_ids(workspace, "ingest", ["timeout"]) == set()
 
 
+def test_a_failure_of_a_video_with_copies_is_listed_once(workspace: Workspace) -> None:
+    workspace.write_part("videos", [row("src-9", video_id="v1", path="/z/copy.mp4")])
+    workspace.write_part("scans", [row("v1", "failed", attempt=2, reason="timeout")])
+    found = [(f["stage"], f["path"]) for f in catalogue.failures(workspace, "scan")]
+    assert found == [("scan", "/a/one.mp4")]
+
+
 def test_status_counts_and_what_is_pending(workspace: Workspace) -> None:
     ingest, scan = catalogue.status(workspace)
     assert (ingest["kept"], ingest["failed"], ingest["pending"]) == (1, {"corrupt": 1}, None)

@@ -105,3 +105,22 @@ def test_training_generation_and_report_on_the_shards(
     page = (workspace.path / "report.html").read_text("utf-8")
     assert "a person waves" in page
     assert "http://" not in page.replace("http://www.w3.org", "")
+
+
+def test_retry_reaches_files_of_earlier_calls_and_a_replaced_file_is_forgiven(
+    videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, second = tmp_path / "first.mp4", tmp_path / "second.mp4"
+    first.write_bytes(b"")
+    second.write_bytes((videos / "squat.mp4").read_bytes())
+    place = ["-w", str(tmp_path / "ws")]
+    assert run(["ingest", str(first), *place]) == 0
+    assert run(["ingest", str(second), *place]) == 0
+    capsys.readouterr()
+    assert run(["retry", *place]) == 0
+    assert "1 failed (empty-file 1)" in capsys.readouterr().out
+    workspace = Workspace(tmp_path / "ws")
+    assert [f["attempts"] for f in catalogue.failures(workspace)] == [2]
+    first.write_bytes((videos / "wave_left.mp4").read_bytes())
+    assert run(["ingest", str(first), *place]) == 0
+    assert catalogue.failures(workspace) == []
