@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -56,9 +57,9 @@ def main() -> int:
     return 0
 
 
-def scan(stage: object, workspace: Workspace, frames: int, rounds: int) -> None:
-    items = list(stage.items(workspace))  # type: ignore[attr-defined]
-    stage.setup()  # type: ignore[attr-defined]
+def scan(stage: Any, workspace: Workspace, frames: int, rounds: int) -> None:
+    items = list(stage.items(workspace))
+    stage.setup()
 
     def decode() -> None:
         for item in items:
@@ -67,7 +68,7 @@ def scan(stage: object, workspace: Workspace, frames: int, rounds: int) -> None:
 
     def work() -> None:
         for item in items:
-            stage.process(item)  # type: ignore[attr-defined]
+            stage.process(item)
 
     plain = statistics.median(seconds(decode) for _ in range(rounds))
     whole = statistics.median(seconds(work) for _ in range(rounds))
@@ -75,10 +76,10 @@ def scan(stage: object, workspace: Workspace, frames: int, rounds: int) -> None:
           f"({frames / whole:.0f} against {frames / plain:.0f} frames/s)")  # fmt: skip
 
 
-def pose(stage: object, workspace: Workspace, rounds: int) -> None:
-    items: list[Item] = list(stage.items(workspace))[:3]  # type: ignore[attr-defined]
-    stage.setup()  # type: ignore[attr-defined]
-    estimator = stage.estimator  # type: ignore[attr-defined]
+def pose(stage: Any, workspace: Workspace, rounds: int) -> None:
+    items: list[Item] = list(stage.items(workspace))[:3]
+    stage.setup()
+    estimator = stage.estimator
     decoded = []
     for item in items:
         first, count = item.data["first"], len(item.data["times_s"])
@@ -98,7 +99,7 @@ def pose(stage: object, workspace: Workspace, rounds: int) -> None:
 
     def work() -> None:
         for item in items:
-            stage.process(item)  # type: ignore[attr-defined]
+            stage.process(item)
 
     plain = statistics.median(seconds(bare) for _ in range(rounds))
     whole = statistics.median(seconds(work) for _ in range(rounds))

@@ -11,8 +11,8 @@ from motionkit.errors import InputError, UsageError
 from motionkit.records import TABLES
 from motionkit.stage import Item, Kept
 from motionkit.stages.ingest import Ingest, find_sources
-from motionkit.video.encode import write_video
 from tests.video import films
+from tests.video.encode import write_video
 
 
 @pytest.fixture(scope="module")

@@ -16,9 +16,9 @@ from motionkit.stages.scan import Scan, pieces, thumbnail_ordinals
 from motionkit.synth.clip import render_clip
 from motionkit.synth.spec import SynthSpec
 from motionkit.video.camera import camera_moving, is_moving
-from motionkit.video.encode import write_video
 from motionkit.video.probe import probe
 from tests.video import films
+from tests.video.encode import write_video
 
 SMALL: dict[str, Any] = {"width": 320, "height": 180}
 

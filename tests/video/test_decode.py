@@ -7,8 +7,8 @@ import pytest
 
 from motionkit.errors import InputError
 from motionkit.video.decode import choose_decoder, read_frames
-from motionkit.video.encode import write_video
 from tests.video import films
+from tests.video.encode import write_video
 
 
 @pytest.fixture(scope="module")

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from motionkit.video.camera import CAMERA_MAX, camera_moving, is_moving
-from motionkit.video.encode import write_video
 from motionkit.video.motion import LOST, EdgeMotion, active_columns, per_thirtieth
 from motionkit.video.planes import read_small
 from tests.video import films
+from tests.video.encode import write_video
 
 
 def scores(frames: films.Frames, fps: float = 30.0) -> np.ndarray:

@@ -7,9 +7,9 @@ import pytest
 
 from motionkit.errors import InputError
 from motionkit.video import container
-from motionkit.video.encode import write_video
 from motionkit.video.probe import frame_rate, is_variable, probe
 from tests.video import films
+from tests.video.encode import write_video
 
 
 def code_of(path: Path) -> str:
