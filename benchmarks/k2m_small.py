@@ -22,11 +22,12 @@ import torch
 
 from motionkit.bodies import rotations, skeleton
 from motionkit.evaluation import lifting
+from motionkit.evaluation.held_out import lifted_points
 from motionkit.models.k2m.tokenizer import Tokenizer
 from motionkit.synth.motions import KINDS, STYLE_NAMES, motion
 from motionkit.training.k2m import load_model, train_on
 from motionkit.training.k2m_config import K2MTrainConfig
-from motionkit.training.k2m_data import Clip, padded
+from motionkit.training.k2m_data import Clip
 
 WIDTH, HEIGHT = 640, 360
 
@@ -86,19 +87,6 @@ def data(count: int, *, seed: int, noise: float) -> list[Truth]:
     return [view(KINDS[i % len(KINDS)], seed=seed + i, noise=noise) for i in range(count)]
 
 
-@torch.no_grad()
-def lifted_points(model: Tokenizer, clip: Clip, *, quantise: bool) -> np.ndarray:
-    m2d, real = padded([clip.m2d], down=model.config.down)
-    seen = model.observe(m2d, real)
-    lifted = model.lift(seen, quantise=quantise)
-    return (
-        model.place(lifted, seen.height, seen.centre, seen.size, path=seen.hip)
-        .points[0]
-        .double()
-        .numpy()
-    )
-
-
 def scores(model: Tokenizer, train: list[Truth], held: list[Truth]) -> dict[str, float]:
     constant = lifting.mean_pose(np.concatenate([t.points[::4] for t in train]))
     rows: dict[str, list[np.ndarray]] = {}
@@ -116,7 +104,7 @@ def scores(model: Tokenizer, train: list[Truth], held: list[Truth]) -> dict[str,
             ),
         )
         for name, quantise in (("without_rvq", False), ("through_rvq", True)):
-            points = lifted_points(model, truth.clip, quantise=quantise)
+            points = lifted_points(model, truth.clip.m2d.numpy(), quantise=quantise)
             add(name, lifting.pa_mpjpe_mm(points, true))
             add(name + "_facing_wrong_%", 100.0 * (lifting.facing_error_deg(points, true) > 45))
     return {name: float(np.concatenate(values).mean()) for name, values in rows.items()}

@@ -55,41 +55,6 @@ LIMBS: tuple[tuple[int, int], ...] = (
 LOWER_BODY: tuple[int, ...] = (13, 14, 15, 16)
 
 
-def box_of(keypoints: FloatArray, min_confidence: float = 0.0) -> FloatArray | None:
-    """Tight box (x0, y0, x1, y1) in pixels round the keypoints of one person.
-
-    ``keypoints`` is [17, 3] (x, y, confidence); only points with a confidence above
-    ``min_confidence`` count. None where no point does.
-    """
-    seen = keypoints[:, 2] > min_confidence
-    if not seen.any():
-        return None
-    xy = keypoints[seen, :2]
-    return np.concatenate([xy.min(0), xy.max(0)])
-
-
-def grow_box(
-    box: FloatArray, width: int, height: int, *, share: float, square: bool = False
-) -> FloatArray:
-    """Box grown by ``share`` of its size on every side, cut to the image; pixels, xyxy.
-
-    ``square`` first makes it as wide as high (round its centre), as pose models expect.
-    """
-    x0, y0, x1, y1 = (float(v) for v in box)
-    cx, cy, w, h = (x0 + x1) / 2, (y0 + y1) / 2, x1 - x0, y1 - y0
-    if square:
-        w = h = max(w, h)
-    w, h = w * (1 + 2 * share), h * (1 + 2 * share)
-    return np.array(
-        [
-            max(0.0, cx - w / 2),
-            max(0.0, cy - h / 2),
-            min(float(width), cx + w / 2),
-            min(float(height), cy + h / 2),
-        ]
-    )
-
-
 def mirror_m2d(m2d: FloatArray) -> FloatArray:
     """M_2D [F, 18, 3] of the mirrored video: x becomes W - 1 - x, left and right swap names.
 
