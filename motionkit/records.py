@@ -24,9 +24,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 #: Version of the table schemas; written into every part file, checked when read.
-TABLES_VERSION: Final = 1
+TABLES_VERSION: Final = 2
 #: Version of the shard schema.
-SHARDS_VERSION: Final = 1
+SHARDS_VERSION: Final = 2
 
 
 def array(kind: pa.DataType, shape: str, meaning: str) -> tuple[pa.DataType, dict[str, str]]:
@@ -48,6 +48,7 @@ def _schema(**columns: pa.DataType | tuple[pa.DataType, dict[str, str]]) -> pa.S
 OUTCOME_FIELDS: Final = _schema(
     item_id=pa.string(),  # the input's id: source, video, shot or clip
     fingerprint=pa.string(),  # what made the row: stage, version, parameters, backend
+    stamp=pa.string(),  # the input's own version (a file's size and time …); null where it has none
     outcome=pa.string(),  # kept | dropped | failed
     reason=pa.string(),  # stable: why dropped, or the failure's code; null when kept
     measured=pa.float64(),  # the value that decided, where one did
@@ -66,6 +67,17 @@ CAPTION: Final = pa.struct(
     ]
 )
 
+#: A stretch of a video that the user named (a manifest's row), with its own texts. Times are
+#: seconds of presentation time; null means the beginning or the end.
+RANGE: Final = pa.struct(
+    [
+        ("start_s", pa.float64()),
+        ("end_s", pa.float64()),
+        ("captions", pa.list_(CAPTION)),
+        ("extra", pa.string()),  # JSON object: further columns of the manifest, kept as they are
+    ]
+)
+
 SHOT: Final = pa.struct(
     [
         ("shot_id", pa.string()),
@@ -73,6 +85,8 @@ SHOT: Final = pa.struct(
         ("last", pa.int32()),
         ("t0_s", pa.float64()),
         ("t1_s", pa.float64()),
+        ("camera_kind", pa.string()),  # static | pan | tilt | zoom | shake | mixed
+        ("range", pa.int32()),  # index into videos.ranges; null where the video has none
     ]
 )
 
@@ -96,10 +110,33 @@ CANDIDATE: Final = pa.struct(
         ("confident_share", pa.float32()),  # keypoints over the confidence limit, share
         ("lower_body_share", pa.float32()),  # frames with knees and ankles all confident
         ("box_height", pa.float32()),  # mean box height, share of the image height
+        ("camera_kind", pa.string()),  # of the shot: static | pan | tilt | zoom | shake | mixed
     ]
 )
 
 TABLES: Final[Mapping[str, pa.Schema]] = {
+    # search; an item is one search text
+    "searches": _schema(
+        query=pa.string(),
+        links=pa.list_(
+            pa.struct([("url", pa.string()), ("title", pa.string()), ("platform_id", pa.string())])
+        ),
+    ),
+    # fetch; an item is one address
+    "downloads": _schema(
+        url=pa.string(),  # what was asked for
+        path=pa.string(),  # the file it became, absolute; null where it failed
+        size_bytes=pa.int64(),
+        query=pa.string(),  # the search that found it, null where it was named
+        page_url=pa.string(),  # the page to hand on
+        platform=pa.string(),  # the platform's name, e.g. youtube; http, s3 … for plain files
+        platform_id=pa.string(),
+        title=pa.string(),
+        uploader=pa.string(),
+        licence=pa.string(),  # as the platform states it
+        downloaded=pa.string(),  # UTC date of the download, YYYY-MM-DD
+        duration_s=pa.float64(),  # as the platform states it
+    ),
     # ingest; an item is one source file (its path, size and time of change)
     "videos": _schema(
         video_id=pa.string(),  # from the content hash
@@ -122,6 +159,34 @@ TABLES: Final[Mapping[str, pa.Schema]] = {
         frame_times_s=array(pa.float64(), "F", "presentation time of every frame, seconds"),
         licence=pa.string(),
         captions=pa.list_(CAPTION),  # sidecar texts found beside the file
+        ranges=pa.list_(RANGE),  # stretches named by a manifest; empty or null: all of it
+        extra=pa.string(),  # JSON object: further columns of a manifest's row without a range
+        page_url=pa.string(),  # for downloads: see the table downloads
+        platform=pa.string(),
+        platform_id=pa.string(),
+        title=pa.string(),
+        uploader=pa.string(),
+        downloaded=pa.string(),
+    ),
+    # expressions; an item is one sentence about one or more objects of a video (MeViS)
+    "expressions": _schema(
+        video_id=pa.string(),
+        clip_id=pa.string(),  # of the sample it becomes
+        source_split=pa.string(),  # train | valid_u | valid, the folder it came from
+        source_video=pa.string(),  # the data set's own ids
+        source_expression=pa.string(),
+        text=pa.string(),
+        object_ids=pa.list_(pa.int64()),
+        annotation_ids=pa.list_(pa.int64()),
+        width=pa.int32(),
+        height=pa.int32(),
+        frames=pa.int32(),
+        masks=array(
+            pa.string(),
+            "frames",
+            "COCO compressed RLE (counts) of all its objects together; null where none is seen",
+        ),
+        extra=pa.string(),  # JSON object: unknown keys of the expression
     ),
     # scan; an item is a video
     "scans": _schema(
@@ -133,6 +198,14 @@ TABLES: Final[Mapping[str, pa.Schema]] = {
             "camera motion since the frame before, share of the frame's width in 1/30 s; 0 first",
         ),
         cut_score=array(pa.float32(), "F", "how unlike this frame is the one before; 0 first"),
+        shift=array(
+            pa.float32(),
+            "F,2",
+            "camera translation x, y since the frame before, share of the width in 1/30 s",
+        ),
+        zoom=array(pa.float32(), "F", "camera zoom since the frame before, log scale in 1/30 s"),
+        hash_times_s=array(pa.float64(), "K", "presentation times of the hashed frames"),
+        hashes=array(pa.int64(), "K", "64-bit perceptual hash of each (two's complement)"),
         shots=pa.list_(SHOT),
         thumbnails=pa.list_(THUMBNAIL),
     ),
@@ -149,6 +222,17 @@ TABLES: Final[Mapping[str, pa.Schema]] = {
         keypoints=array(pa.float32(), "F,17,3", "x, y in pixels, confidence 0..1"),
         person=array(pa.int32(), "F", "which person of the shot it is: 0, 1 …; -1 where nobody"),
         camera=array(pa.float32(), "F", "highest camera score since the measured frame before"),
+        speed_bh_s=array(
+            pa.float32(),
+            "F",
+            "mean keypoint speed since the measured frame before, body heights per second; nan "
+            "where it cannot be told",
+        ),
+        acceleration_bh_s2=array(
+            pa.float32(), "F", "mean keypoint acceleration, body heights per second squared; or nan"
+        ),
+        body_height_px=array(pa.float32(), "F", "body height in pixels; nan where nobody"),
+        camera_kind=pa.string(),  # of the shot
         backend=pa.string(),
     ),
     # filter; an item is a shot
@@ -173,7 +257,7 @@ TABLES: Final[Mapping[str, pa.Schema]] = {
         boxes=array(pa.float32(), "F,5", "x0, y0, x1, y1 in pixels, score; all 0 where nobody"),
         backend=pa.string(),
     ),
-    # track; an item is a clip
+    # track; an item is a clip, or an expression's clip
     "tracks": _schema(
         video_id=pa.string(),
         clip_id=pa.string(),
@@ -197,13 +281,22 @@ TABLES: Final[Mapping[str, pa.Schema]] = {
     ),
 }
 
-#: One row of a shard: a clip with one person and its captions.
+#: Fixed precision of stored coordinates: pixels are rounded to 1/16 (a tenth of the best
+#: estimators' error and less), confidences to 1/256. Rounded values compress better.
+PIXEL_STEP: Final = 1 / 16
+CONFIDENCE_STEP: Final = 1 / 256
+
+#: One row of a shard: a clip with one target (a person or the objects of an expression) and its
+#: captions.
 SAMPLE: Final = _schema(
     sample_id=pa.string(),
+    kind=pa.string(),  # person | object
     clip_id=pa.string(),
     video_id=pa.string(),
+    group_id=pa.string(),  # near-duplicates share it; the split never parts a group
     split=pa.string(),  # train | val | test
     source=pa.string(),
+    page_url=pa.string(),  # where the video can be fetched again; null for local files
     licence=pa.string(),
     t0_s=pa.float64(),
     t1_s=pa.float64(),
@@ -216,12 +309,23 @@ SAMPLE: Final = _schema(
     m2d=array(
         pa.float32(),
         "frames,18,3",
-        "17 COCO keypoints (x, y in pixels, confidence), then (width, height, 1)",
+        "17 COCO keypoints (x, y in pixels, confidence), then (width, height, 1); pixels in "
+        "steps of 1/16, confidences in steps of 1/256; null where kind is object",
     ),
     track_frames=pa.int32(),  # null where the clip has no tracks
     track_grid=pa.int32(),
-    track_points=array(pa.float32(), "track_frames,track_grid*track_grid,2", "x, y in pixels"),
+    track_points=array(
+        pa.float32(),
+        "track_frames,track_grid*track_grid,2",
+        "x, y in pixels, in steps of 1/16",
+    ),
     track_visible=array(pa.bool_(), "track_frames,track_grid*track_grid", "seen in that frame"),
+    masks=array(
+        pa.string(),
+        "frames",
+        "COCO compressed RLE (counts, size height x width) of the objects; null where not seen; "
+        "the column is null where kind is person",
+    ),
     captions=pa.list_(CAPTION),
     lineage=pa.string(),  # JSON: stage → fingerprint and backend
 )

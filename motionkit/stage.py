@@ -10,17 +10,20 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from typing import Any, Protocol
 
 
 @dataclasses.dataclass(frozen=True)
 class Item:
-    """One unit of work. ``id`` says all that identifies the input; ``data`` travels to the
-    worker (picklable, small: paths, ids, ranges, stored scores)."""
+    """One unit of work. ``id`` names the input; ``data`` travels to the worker (picklable, small:
+    paths, ids, ranges, stored scores). ``stamp`` is the version of an input that can change under
+    the same id (a file's size and time, the texts beside it): an item whose row has another stamp
+    is worked on again, and the newer row counts."""
 
     id: str
     data: dict[str, Any]
+    stamp: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,15 +49,34 @@ class Dropped:
 Outcome = Kept | Dropped
 
 
+class Lookup(Protocol):
+    """Rows of a table by one of their columns; see `Tables.lookup`."""
+
+    def get(self, value: str) -> dict[str, Any] | None:
+        """The row (of several: the first by item id), or None."""
+        ...
+
+
 class Tables(Protocol):
-    """What a stage may read: the kept rows of a table, by its current fingerprint."""
+    """What a stage may read: the latest row of every item, by the table's current fingerprint."""
 
     def rows(
-        self, table: str, columns: Iterable[str], *, outcome: str | None = "kept"
+        self,
+        table: str,
+        columns: Iterable[str],
+        *,
+        outcome: str | None = "kept",
+        only: tuple[str, Container[str]] | None = None,
     ) -> Iterator[dict[str, Any]]:
         """Rows as dicts of Python and numpy values (list columns as flat numpy arrays, lists of
         structs as lists of dicts), ``item_id`` always among them; bounded memory. ``outcome``
-        None gives kept, dropped and failed rows alike."""
+        None gives kept, dropped and failed rows alike. ``only`` is a column of strings and the
+        values wanted: other rows are not decoded."""
+        ...
+
+    def lookup(self, table: str, key: str, columns: Iterable[str]) -> Lookup:
+        """Kept rows by the string column ``key``, read when asked for: memory holds the keys and
+        the row groups last read, never the payload of the table."""
         ...
 
     def fingerprint(self, table: str) -> str:
@@ -75,8 +97,13 @@ class Stage(Protocol):
         weights, fingerprints of what was read. Its hash is the fingerprint of the rows."""
         ...
 
-    def items(self, tables: Tables) -> Iterator[Item]:
-        """All items, done or not, in a stable order. Lazy."""
+    def ids(self, tables: Tables) -> Iterator[tuple[str, str | None]]:
+        """Id and stamp of every item, done or not. Reads ids only: a million take seconds."""
+        ...
+
+    def items(self, tables: Tables, wanted: Container[str] | None = None) -> Iterator[Item]:
+        """The items whose id is in ``wanted`` (all: None), in a stable order. Lazy: the payload
+        of an item is read when it is its turn, and only if it is wanted."""
         ...
 
     def setup(self) -> None:
