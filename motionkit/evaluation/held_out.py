@@ -58,13 +58,14 @@ def held_out_error(
     """
     tokenizer, _, _ = load_model(model)
     opened = open_shards(shards)
-    training = [true for s in opened.samples("train") if (true := _truth(s, truth_of)) is not None]
+    seen = opened.samples("train", tracks=False, kind="person")
+    training = [true for s in seen if (true := _truth(s, truth_of)) is not None]
     if not training:
         raise UsageError("no training clip has a truth file.", hint="use videos made by synth")
     constant = lifting.mean_pose(np.concatenate(training)[::4])
     rows: dict[str, list[Float]] = {"tokens": [], "plain": [], "mean": [], "flat": []}
     for split in splits:
-        for sample in opened.samples(split):
+        for sample in opened.samples(split, tracks=False, kind="person"):
             true = _truth(sample, truth_of)
             if true is None:
                 continue

@@ -21,10 +21,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from motionkit.errors import UsageError
+from motionkit.records import PIXEL_STEP
 from motionkit.shards.card import data_card
 from motionkit.shards.manifest import Totals, build_manifest, sha256_of, write_groups
 from motionkit.shards.publish import building_folder, publish_folder
-from motionkit.shards.schema import SPLITS, sample_schema, writer_options
+from motionkit.shards.schema import (
+    SPLITS,
+    rounded,
+    rounded_m2d,
+    sample_schema,
+    writer_options,
+)
 from motionkit.shards.spill import Spill
 from motionkit.shards.split import DEFAULT_SALT, Assignment, SplitShares, assign
 from motionkit.stage import Tables
@@ -312,13 +319,18 @@ def _rows(
 ) -> Iterator[dict[str, Any]]:
     for clip in clips:
         row = keypoints.get(clip)
-        row.update(sample_id=clip, clip_id=clip, split=split)
+        row.update(sample_id=clip, kind="person", clip_id=clip, split=split)
+        row["group_id"] = row["video_id"]
+        row["m2d"] = rounded_m2d(row["m2d"])
+        row["page_url"] = None
         row["first"], row["last"], row["t0_s"], row["t1_s"] = spans[clip]
         row["source"], row["licence"] = videos[row["video_id"]]
         row["captions"] = []
         for kind in ("captions", "tracks"):
             if f"{kind} {clip}" in extras:
                 row.update(extras.get(f"{kind} {clip}"))
+        if row.get("track_points") is not None:
+            row["track_points"] = rounded(row["track_points"], PIXEL_STEP)
         made = {
             table: {key: value for key, value in entry.items() if key != "identity"}
             for table, entry in lineage.items()

@@ -39,28 +39,36 @@ class Tracks:
 
 @dataclasses.dataclass(frozen=True)
 class Sample:
-    """One clip of one person.
+    """One clip with one target: a person, or the objects of an expression (``kind``).
 
     ``m2d`` is [F, 18, 3] float32: 17 COCO keypoints (x, y in pixels, confidence 0..1), then
-    (width, height, 1). ``captions`` are pairs of text and source (sidecar, kinematic, or a
-    captioner's name). ``t0_s``, ``t1_s``, ``first`` and ``last`` place the clip in its video.
+    (width, height, 1); for objects, which have no keypoints, it is [0, 18, 3]. ``masks`` has an
+    entry for each of the ``frames``: COCO compressed RLE (counts; the size is height x width) or
+    None where nothing is seen; None as a whole for persons. ``captions`` are pairs of text and
+    source (sidecar, expression, kinematic, or a captioner's name). ``t0_s``, ``t1_s``, ``first``
+    and ``last`` place the clip in its video; ``group_id`` is shared by near-duplicate videos.
     """
 
     sample_id: str
+    kind: str
     clip_id: str
     video_id: str
+    group_id: str
     split: str
+    frames: int
     fps: float
     width: int
     height: int
     m2d: NDArray[np.float32]
     captions: list[tuple[str, str]]
     tracks: Tracks | None
+    masks: list[str | None] | None
     t0_s: float
     t1_s: float
     first: int
     last: int
     source: str
+    page_url: str | None
     licence: str | None
     lineage: dict[str, Any]
 
@@ -82,10 +90,13 @@ class ShardSet:
         """Number of samples, from the manifest."""
         return sum(int(s["rows"]) for s in self._shards(split))
 
-    def samples(self, split: str | None = None, *, tracks: bool = True) -> Iterator[Sample]:
+    def samples(
+        self, split: str | None = None, *, tracks: bool = True, kind: str | None = None
+    ) -> Iterator[Sample]:
         """Samples in stored order; one row group is in memory at a time.
 
-        ``tracks`` False leaves the track columns on the disk.
+        ``tracks`` False leaves the track columns on the disk. ``kind`` "person" or "object"
+        gives those alone.
         """
         skipped = () if tracks else ("track_frames", "track_grid", "track_points", "track_visible")
         for shard in self._shards(split):
@@ -93,8 +104,10 @@ class ShardSet:
                 names = [n for n in file.schema_arrow.names if n not in skipped]
                 for group in range(file.num_row_groups):
                     for batch in file.read_row_group(group, columns=names).to_batches():
-                        for row in range(batch.num_rows):
-                            yield _sample(batch, row)
+                        kinds = batch.column("kind").to_pylist()
+                        for row, found in enumerate(kinds):
+                            if kind in (None, found):
+                                yield _sample(batch, row)
 
     def verify(self) -> None:
         """Raise ShardError unless every file has the size, hash and rows of the manifest."""
@@ -192,28 +205,37 @@ def _sample(batch: pa.RecordBatch, row: int) -> Sample:
 
     tracks = None
     if "track_frames" in batch.schema.names and plain("track_frames") is not None:
-        frames, grid = plain("track_frames"), plain("track_grid")
+        shown, grid = plain("track_frames"), plain("track_grid")
         tracks = Tracks(
-            points=unflatten(flat("track_points"), frames, grid * grid, 2),
-            visible=unflatten(flat("track_visible"), frames, grid * grid),
+            points=unflatten(flat("track_points"), shown, grid * grid, 2),
+            visible=unflatten(flat("track_visible"), shown, grid * grid),
             grid=grid,
         )
+    frames = plain("frames")
+    m2d = np.zeros((0, 18, 3), np.float32)
+    if batch.column("m2d")[row].is_valid:
+        m2d = unflatten(flat("m2d"), frames, 18, 3)
     return Sample(
         sample_id=plain("sample_id"),
+        kind=plain("kind"),
         clip_id=plain("clip_id"),
         video_id=plain("video_id"),
+        group_id=plain("group_id"),
         split=plain("split"),
+        frames=frames,
         fps=plain("fps"),
         width=plain("width"),
         height=plain("height"),
-        m2d=unflatten(flat("m2d"), plain("frames"), 18, 3),
+        m2d=m2d,
         captions=[(c["text"], c["source"]) for c in plain("captions") or ()],
         tracks=tracks,
+        masks=plain("masks"),
         t0_s=plain("t0_s"),
         t1_s=plain("t1_s"),
         first=plain("first"),
         last=plain("last"),
         source=plain("source"),
+        page_url=plain("page_url"),
         licence=plain("licence"),
         lineage=json.loads(plain("lineage") or "{}"),
     )

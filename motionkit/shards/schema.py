@@ -16,10 +16,12 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from motionkit.errors import ShardError
-from motionkit.records import SAMPLE, SHARDS_VERSION
+from motionkit.records import CONFIDENCE_STEP, PIXEL_STEP, SAMPLE, SHARDS_VERSION
 
 FORMAT: Final = "motionkit-shards"
 SPLITS: Final = ("train", "val", "test")
@@ -46,6 +48,19 @@ def writer_options() -> dict[str, Any]:
         "column_encoding": dict.fromkeys(BYTE_SPLIT_COLUMNS, "BYTE_STREAM_SPLIT"),
         "write_statistics": True,
     }
+
+
+def rounded(values: NDArray[Any], step: float) -> NDArray[np.float32]:
+    """Values as float32 in multiples of ``step`` (a power of two, so that they are exact)."""
+    scaled = np.asarray(values, np.float32) * np.float32(1 / step)
+    return np.rint(scaled) * np.float32(step)
+
+
+def rounded_m2d(m2d: NDArray[Any]) -> NDArray[np.float32]:
+    """M_2D (any shape of F x 18 x 3 values) in the stored precision, flat."""
+    table = np.asarray(m2d, np.float32).reshape(-1, 3)
+    steps = np.array([PIXEL_STEP, PIXEL_STEP, CONFIDENCE_STEP], np.float32)
+    return (np.rint(table / steps) * steps).ravel()
 
 
 def check_version(found: object, where: object) -> None:

@@ -118,8 +118,8 @@ def train(
 
     opened = open_shards(shards)
     down = config.sizes().tokenizer.down
-    clips = load_clips(opened.samples("train"), down=down)
-    val = load_clips(opened.samples("val"), down=down)
+    clips = load_clips(opened.samples("train", tracks=False, kind="person"), down=down)
+    val = load_clips(opened.samples("val", tracks=False, kind="person"), down=down)
     return train_on(
         config,
         clips=clips,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -20,13 +20,18 @@ class FakeTables:
         self.order = order
 
     def rows(
-        self, table: str, columns: Iterable[str], *, outcome: str | None = "kept"
+        self,
+        table: str,
+        columns: Iterable[str],
+        *,
+        outcome: str | None = "kept",
+        only: tuple[str, Container[str]] | None = None,
     ) -> Iterator[dict[str, Any]]:
         self.fingerprint(table)
-        rows = self.tables[table]
+        rows = [r for r in self.tables[table] if only is None or r[only[0]] in only[1]]
         shuffled = np.random.default_rng([self.order, len(table)]).permutation(len(rows))
         for index in shuffled if self.order else range(len(rows)):
-            yield {name: rows[index][name] for name in columns}
+            yield {name: rows[index].get(name) for name in columns}
 
     def fingerprint(self, table: str) -> str:
         if table not in self.tables:

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from motionkit.errors import UsageError
+from motionkit.records import CONFIDENCE_STEP, PIXEL_STEP
 from motionkit.shards import build as build_module
 from motionkit.shards.build import build_shards, public_source
 from motionkit.shards.reader import open_shards
@@ -50,7 +51,12 @@ def test_rows_are_joined_by_id(tmp_path, make_tables):
     assert sorted(s.clip_id for s in seen) == sorted(truth)
     for sample in seen:
         assert sample.m2d.shape == (60, 18, 3)
-        np.testing.assert_array_equal(sample.m2d.ravel(), truth[sample.clip_id]["m2d"])
+        stored = truth[sample.clip_id]["m2d"].reshape(-1, 18, 3)
+        assert np.abs(sample.m2d - stored)[..., :2].max() <= PIXEL_STEP / 2
+        assert np.abs(sample.m2d - stored)[..., 2].max() <= CONFIDENCE_STEP / 2
+        assert not (sample.m2d[..., :2] % PIXEL_STEP).any()
+        assert not (sample.m2d[..., 2] % CONFIDENCE_STEP).any()
+        assert (sample.kind, sample.frames, sample.masks) == ("person", 60, None)
         assert sample.captions == [(captions[sample.clip_id], "sidecar")]
         assert (sample.tracks is not None) == (sample.clip_id in tracks)
         if sample.tracks is not None:
@@ -83,7 +89,7 @@ def test_plain_tools_read_the_files(tmp_path, make_tables):
     assert (count, floats, words) == (18, 60 * 54, "walks 5 2")
     table = pq.read_table(path / "data/test-00000-of-00001.parquet")
     assert table.num_rows == 3
-    assert table.schema.metadata[b"motionkit.shards.version"] == b"1"
+    assert table.schema.metadata[b"motionkit.shards.version"] == b"2"
     assert table.schema.field("m2d").metadata[b"shape"] == b"frames,18,3"
 
 

@@ -41,8 +41,8 @@ def test_a_folder_without_manifest_is_refused(tmp_path):
 
 
 def test_another_version_is_refused_with_the_way_out(shards):
-    edit(shards, version=2)
-    with pytest.raises(ShardError, match="version 2; this motionkit reads version 1") as caught:
+    edit(shards, version=1)
+    with pytest.raises(ShardError, match="version 1; this motionkit reads version 2") as caught:
         open_shards(shards)
     assert "build-shards" in caught.value.hint
 
