@@ -10,9 +10,10 @@ from typing import Any, Final
 import numpy as np
 
 from motionkit.keypoints import COCO17
+from motionkit.measures import SEEN, SQUARE, VIEWPOINTS
 from motionkit.report.charts import bars, bin_counts, duration, histogram, nice_edges, number
 from motionkit.report.facts import Facts, Scores
-from motionkit.report.motion import SEEN, SQUARE, VIEWPOINTS, Motion
+from motionkit.report.motion import Motion
 from motionkit.report.pictures import Sheet
 from motionkit.report.words import Words
 

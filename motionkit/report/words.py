@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections import Counter
 
+from motionkit.measures import split_words
 from motionkit.report.facts import has_run
 from motionkit.stage import Tables
-
-_WORD = re.compile(r"[^\W\d_]+(?:['’\-][^\W\d_]+)*")
 
 #: English words that say nothing of a motion.
 _FUNCTION_WORDS = (
@@ -46,11 +44,6 @@ class Words:
         """The most frequent words that are no stop words; ties in alphabetical order."""
         found = [(w, n) for w, n in self.words.items() if w not in STOP_WORDS]
         return sorted(found, key=lambda item: (-item[1], item[0]))[:count]
-
-
-def split_words(text: str) -> list[str]:
-    """Lower-case words; digits and signs are no words, "t-pose" and "don't" are one each."""
-    return _WORD.findall(text.lower())
 
 
 def read_words(tables: Tables) -> Words:

@@ -6,6 +6,7 @@ that memory holds the keys and one row group, however large the set is.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -19,11 +20,15 @@ from motionkit.errors import ShardError
 
 
 class Spill:
-    """Keyed records of plain values and numpy arrays in one temporary file."""
+    """Keyed records of plain values and numpy arrays in one temporary file.
+
+    ``digest`` of a key is a hash of its record, so that equal content is known without reading.
+    """
 
     def __init__(self, path: Path) -> None:
         self._file = path.open("w+b")
         self._at: dict[str, tuple[int, int]] = {}
+        self._digests: dict[str, bytes] = {}
         self._path = path
         self._end = 0
 
@@ -66,6 +71,14 @@ class Spill:
         self._file.writelines(blocks)
         self._at[key] = (self._end, len(head))
         self._end += len(head) + sum(map(len, blocks))
+        content = hashlib.blake2b(head, digest_size=16)
+        for block in blocks:
+            content.update(block)
+        self._digests[key] = content.digest()
+
+    def digest(self, key: str) -> bytes:
+        """16 bytes that stand for the content of a record; empty where there is none."""
+        return self._digests.get(key, b"")
 
     def get(self, key: str) -> dict[str, Any]:
         """Values and (flat) arrays of a record in one dict."""
