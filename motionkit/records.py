@@ -233,6 +233,9 @@ TABLES: Final[Mapping[str, pa.Schema]] = {
         ),
         body_height_px=array(pa.float32(), "F", "body height in pixels; nan where nobody"),
         camera_kind=pa.string(),  # of the shot
+        # All S source frames of the shot, so that verdicts need no other table.
+        source_times_s=array(pa.float64(), "S+1", "when each is shown, and when the last ends"),
+        source_camera=array(pa.float32(), "S", "their camera scores (see scans.camera)"),
         backend=pa.string(),
     ),
     # filter; an item is a shot
@@ -244,6 +247,8 @@ TABLES: Final[Mapping[str, pa.Schema]] = {
     "keypoints": _schema(
         video_id=pa.string(),
         clip_id=pa.string(),
+        t0_s=pa.float64(),  # presentation time of the first source frame
+        t1_s=pa.float64(),  # when the last one ends
         fps=pa.float64(),
         width=pa.int32(),
         height=pa.int32(),

@@ -12,13 +12,14 @@ or a second process left the same row twice, readers see it once, and `compact` 
 
 from __future__ import annotations
 
-import dataclasses
+import contextlib
 import hashlib
 import json
 import os
 import socket
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections import OrderedDict
+from collections.abc import Callable, Container, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,17 +29,34 @@ import pyarrow.parquet as pq
 
 from motionkit.errors import UsageError, WorkspaceError
 from motionkit.records import OUTCOME_FIELDS, TABLES, TABLES_VERSION
+from motionkit.row_index import (
+    DICTIONARY_COLUMNS,
+    KEY_COLUMNS,
+    Done,
+    GroupLookup,
+    RowIndex,
+    rows_of,
+)
 
 _FORMAT = "motionkit-workspace"
 _VERSION_KEY = b"motionkit.tables_version"
-_KEY_COLUMNS = ["item_id", "fingerprint", "outcome", "attempt"]
-#: Parts below this size are merged when a stage has ended.
-_SMALL_PART_BYTES = 64 << 20
-_MERGE_BYTES = 256 << 20
+#: Parts below this size are merged when there are many, and when a stage has ended.
+_SMALL_PART_BYTES = 32 << 20
+_MERGE_BYTES = 96 << 20
+#: What a reader decodes at once: about this many bytes of a part.
+_ROW_GROUP_BYTES = 4 << 20
+_ROW_GROUP_ROWS = (16, 1 << 17)
+#: More part files than this are compacted before they are opened together.
+_MANY_PARTS = 256
+#: Tables whose key columns stay in memory.
+_INDEXES_KEPT = 3
 
 #: The command that fills each table, for messages.
 COMMAND_OF = {
+    "searches": "search",
+    "downloads": "fetch",
     "videos": "ingest",
+    "expressions": "expressions",
     "scans": "scan",
     "detections": "detect",
     "verdicts": "filter",
@@ -46,14 +64,6 @@ COMMAND_OF = {
     "tracks": "track",
     "captions": "caption",
 }
-
-
-@dataclasses.dataclass(frozen=True)
-class Done:
-    """What is known of an item that has a row."""
-
-    outcome: str  # kept | dropped | failed
-    attempt: int
 
 
 class DamagedPartWarning(UserWarning):
@@ -91,6 +101,7 @@ class Workspace:
                 f"{TABLES_VERSION}.",
                 hint="use the motionkit that made it, or start a new workspace",
             )
+        self._indexes: OrderedDict[tuple[str, str, tuple[str, ...]], RowIndex] = OrderedDict()
         self._remove_leftovers()
 
     @classmethod
@@ -136,7 +147,11 @@ class Workspace:
         publish(
             target,
             lambda temporary: pq.write_table(
-                data, temporary, compression="zstd", use_dictionary=["fingerprint", "outcome"]
+                data,
+                temporary,
+                compression="zstd",
+                row_group_size=_group_rows(data),
+                use_dictionary=[*DICTIONARY_COLUMNS, "video_id"],
             ),
         )
         return target
@@ -170,10 +185,17 @@ class Workspace:
             group, size = ([part], part.stat().st_size) if part is not None else ([], 0)
 
     def _merge(self, table: str, parts: list[Path]) -> None:
-        read = [d for d in (self._read(part, None) for part in parts) if d is not None]
+        read, kept = [], []
+        for part in parts:
+            file = self._open(part)
+            data = None if file is None else self._read(part, file, None)
+            if file is not None and data is not None:
+                file.close()
+                read.append(data)
+                kept.append(part)
         if not read:
             return
-        data = pa.concat_tables(read)
+        data = pa.concat_tables(read, promote_options="permissive").cast(table_schema(table))
         order = data.select(["item_id", "attempt"]).append_column(
             "row", pa.array(np.arange(data.num_rows))
         )
@@ -185,7 +207,7 @@ class Workspace:
                 keep.append(row)
             last = (item, attempt)
         merged = self._publish_part(table, data.take(keep).combine_chunks())
-        for part in parts:
+        for part in kept:
             if part != merged:
                 part.unlink(missing_ok=True)
 
@@ -222,37 +244,55 @@ class Workspace:
 
     def done(self, table: str, fingerprint: str) -> dict[str, Done]:
         """Item id → latest outcome, of every item that has a row of this fingerprint."""
-        latest: dict[str, Done] = {}
-        for part in self.parts(table, fingerprint):
-            data = self._read(part, _KEY_COLUMNS)
-            if data is None:
-                continue
-            for item, print_, outcome, attempt in zip(
-                *(column.to_pylist() for column in data.columns), strict=True
-            ):
-                if print_ != fingerprint:
-                    continue
-                known = latest.get(item)
-                if known is None or attempt > known.attempt:
-                    latest[item] = Done(outcome, attempt)
-        return latest
+        return self.index(table, fingerprint).done()
 
     def rows(
-        self, table: str, columns: Iterable[str], *, outcome: str | None = "kept"
+        self,
+        table: str,
+        columns: Iterable[str],
+        *,
+        outcome: str | None = "kept",
+        only: tuple[str, Container[str]] | None = None,
     ) -> Iterator[dict[str, Any]]:
         """Latest row of every item of the current fingerprint, as `stage.Tables.rows`."""
-        wanted = list(dict.fromkeys(["item_id", *columns]))
-        schema = table_schema(table)
-        unknown = [name for name in wanted if name not in schema.names]
-        if unknown:
-            raise AssertionError(f"table {table} has no column {unknown}")
-        fingerprint = self.fingerprint(table)
-        latest = self.done(table, fingerprint)
-        read = list(dict.fromkeys([*wanted, *_KEY_COLUMNS]))
-        seen: set[str] = set()
+        wanted = _checked(table, ["item_id", *columns, *([only[0]] if only else [])])
+        index = self.index(table, self.fingerprint(table))
+        for data, places in index.groups(wanted, outcome, only):
+            yield from rows_of(data, places, wanted)
+
+    def lookup(self, table: str, key: str, columns: Iterable[str]) -> GroupLookup:
+        """Kept rows of the current fingerprint by a column, as `stage.Tables.lookup`."""
+        index = self.index(table, self.fingerprint(table))
+        return GroupLookup(index, key, _checked(table, ["item_id", key, *columns]))
+
+    def index(self, table: str, fingerprint: str) -> RowIndex:
+        """The rows that count of a fingerprint (see `row_index`)."""
+        if len(self.parts(table, fingerprint)) > _MANY_PARTS:
+            self.compact(table, fingerprint)
+        names = tuple(part.name for part in self.parts(table, fingerprint))
+        key = (table, fingerprint, names)
+        known = self._indexes.pop(key, None)
+        if known is None:
+            known = self._read_index(table, fingerprint)
+        self._indexes[key] = known
+        while len(self._indexes) > _INDEXES_KEPT:  # its files close when its last reader is done
+            self._indexes.popitem(last=False)
+        return known
+
+    def _read_index(self, table: str, fingerprint: str) -> RowIndex:
+        paths, opened, keys = [], [], []
         for part in self.parts(table, fingerprint):
-            for batch in self._batches(part, read):
-                yield from _rows_of(batch, wanted, fingerprint, outcome, latest, seen)
+            file = self._open(part)
+            data = None if file is None else self._read(part, file, list(KEY_COLUMNS))
+            if file is not None and data is not None:
+                paths.append(part)
+                opened.append(file)
+                keys.append(data)
+
+        def damaged(place: int, error: Exception) -> None:
+            self._set_aside(paths[place], error)
+
+        return RowIndex(opened, keys, fingerprint, damaged)
 
     def readable(self, part: Path) -> bool:
         """Whether a part can be opened; a damaged one is set aside with a warning."""
@@ -262,27 +302,17 @@ class Workspace:
         opened.close()
         return True
 
-    def _batches(self, part: Path, columns: list[str]) -> Iterator[pa.RecordBatch]:
-        opened = self._open(part)
-        if opened is None:
-            return
-        with opened as file:
-            yield from file.iter_batches(batch_size=256, columns=columns)
-
-    def _read(self, part: Path, columns: list[str] | None) -> pa.Table | None:
-        opened = self._open(part)
-        if opened is None:
+    def _read(self, part: Path, file: pq.ParquetFile, columns: list[str] | None) -> pa.Table | None:
+        try:
+            return file.read(columns=columns)
+        except (pa.ArrowInvalid, OSError) as error:
+            file.close()
+            self._set_aside(part, error)
             return None
-        with opened as file:
-            try:
-                return file.read(columns=columns)
-            except (pa.ArrowInvalid, OSError) as error:
-                self._set_aside(part, error)
-                return None
 
     def _open(self, part: Path) -> pq.ParquetFile | None:
         try:
-            file = pq.ParquetFile(part)
+            file = pq.ParquetFile(part, read_dictionary=DICTIONARY_COLUMNS)
         except FileNotFoundError:  # compacted away by another process: its rows are elsewhere
             return None
         except (pa.ArrowInvalid, OSError) as error:
@@ -299,7 +329,8 @@ class Workspace:
 
     def _set_aside(self, part: Path, error: Exception) -> None:
         aside = part.with_name(part.name + ".damaged")
-        part.replace(aside)
+        with contextlib.suppress(FileNotFoundError):  # found twice
+            part.replace(aside)
         warnings.warn(
             f"{part} cannot be read ({error}); it was renamed to {aside.name} and its items "
             "are pending again",
@@ -309,10 +340,10 @@ class Workspace:
 
     def _remove_leftovers(self) -> None:
         """Delete temporary files of processes of this host that are gone."""
-        for pattern in (".tmp-~*", "current/.tmp-~*", "tables/*/.tmp-~*"):
+        for pattern in (".tmp-~*", "current/.tmp-~*", "running/.tmp-~*", "tables/*/.tmp-~*"):
             for leftover in self.path.glob(pattern):
                 _, host, pid, _ = leftover.name.split("~", 3)
-                if host == socket.gethostname() and not _alive(int(pid)):
+                if host == socket.gethostname() and not process_alive(int(pid)):
                     leftover.unlink(missing_ok=True)
 
 
@@ -333,7 +364,8 @@ def publish(target: Path, write: Callable[[Path], Any]) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def _alive(pid: int) -> bool:
+def process_alive(pid: int) -> bool:
+    """Whether a process of this host is there."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -362,28 +394,17 @@ def _column(field: pa.Field, values: list[Any]) -> pa.Array:
     return pa.array(plain, field.type)
 
 
-def _rows_of(
-    batch: pa.RecordBatch,
-    wanted: list[str],
-    fingerprint: str,
-    outcome: str | None,
-    latest: dict[str, Done],
-    seen: set[str],
-) -> Iterator[dict[str, Any]]:
-    keys = [batch.column(name).to_pylist() for name in _KEY_COLUMNS]
-    for row, (item, print_, found, attempt) in enumerate(zip(*keys, strict=True)):
-        if print_ != fingerprint or (outcome is not None and found != outcome):
-            continue
-        known = latest.get(item)  # None: written by another process a moment ago
-        if item in seen or known is None or attempt != known.attempt:
-            continue
-        seen.add(item)
-        yield {name: _value(batch.column(name), row) for name in wanted}
+def _group_rows(data: pa.Table) -> int:
+    """Rows of a row group, so that decoding one takes little memory whatever a row holds."""
+    low, high = _ROW_GROUP_ROWS
+    return max(low, min(high, _ROW_GROUP_BYTES * max(1, data.num_rows) // max(1, data.nbytes)))
 
 
-def _value(column: pa.Array, row: int) -> Any:
-    kind = column.type
-    if pa.types.is_list(kind) and pa.types.is_primitive(kind.value_type):
-        value = column[row]
-        return value.values.to_numpy(zero_copy_only=False) if value.is_valid else None
-    return column[row].as_py()
+def _checked(table: str, columns: Iterable[str]) -> list[str]:
+    """Column names of a table, each once."""
+    wanted = list(dict.fromkeys(columns))
+    names = table_schema(table).names
+    unknown = [name for name in wanted if name not in names]
+    if unknown:
+        raise AssertionError(f"table {table} has no column {unknown}")
+    return wanted

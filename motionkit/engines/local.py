@@ -14,19 +14,22 @@ import dataclasses
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from typing import Any
 
 import numpy as np
 
+from motionkit.engines.heartbeat import Heartbeat
 from motionkit.engines.worker import Worker, WorkerReply, run_one, wait
 from motionkit.errors import MotionkitError
 from motionkit.stage import Item, Stage, fingerprint_of
 from motionkit.workspace import Workspace
 
 _FLUSH_SECONDS = 5.0
-_FLUSH_ROWS = 512
+_FLUSH_ROWS = 4096
 _FLUSH_BYTES = 64 << 20
+#: Parts written by a run before they are merged.
+_COMPACT_EVERY = 64
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,7 +89,7 @@ def run_stage(
     retry: Callable[[str], bool] | None = None,
     progress: Progress | None = None,
 ) -> StageSummary:
-    """Run ``stage`` over every item that has no row of its fingerprint yet.
+    """Run ``stage`` over every item that has no row of its fingerprint and stamp yet.
 
     ``retry`` says for the id of a failed item whether to try it again (default: no).
     Raises MotionkitError where the stage cannot start at all (a missing extra, an upstream
@@ -111,27 +114,33 @@ def run_stage(
     summary = StageSummary(stage.name, stage.table, fingerprint)
     done = workspace.done(stage.table, fingerprint)
 
-    def pending() -> Iterator[tuple[Item, int]]:
-        seen: set[str] = set()
-        for item in stage.items(workspace):
-            if item.id in seen:
-                continue
-            seen.add(item.id)
-            known = done.get(item.id)
-            if known is None:
-                yield item, 1
-            elif known.outcome == "failed" and retry is not None and retry(item.id):
-                yield item, known.attempt + 1
-
-    total = sum(1 for _ in pending())
+    attempts: dict[str, int] = {}  # pending id → which attempt this is
+    seen: set[str] = set()  # an input may be named twice: the first counts, here and in items()
+    for item_id, stamp in stage.ids(workspace):
+        if item_id in seen:
+            continue
+        seen.add(item_id)
+        known = done.get(item_id)
+        if known is None:
+            attempts[item_id] = 1
+        elif known.stamp != stamp or (
+            known.outcome == "failed" and retry is not None and retry(item_id)
+        ):
+            attempts[item_id] = known.attempt + 1
     summary.done_before = len(done)
+    total = len(attempts)
+    del done, seen
     if total:
         output = _Output(workspace, stage, summary)
+        heartbeat = Heartbeat(workspace, stage.name, total)
+        heartbeat.claim()
         if progress is not None:
             progress(stage.name, 0, total)
         try:
-            for reply, attempt in _replies(stage, pending(), total, options):
-                output.add(reply, attempt)
+            items = _each_once(stage.items(workspace, attempts), attempts)
+            for reply, item in _replies(stage, items, total, options):
+                output.add(reply, attempts[item.id], item.stamp)
+                heartbeat.beat(summary.processed)
                 if progress is not None:
                     progress(stage.name, summary.processed, total)
                 if options.max_failures and summary.failed.total() >= options.max_failures:
@@ -142,18 +151,28 @@ def run_stage(
                     )
         finally:  # also after Ctrl-C: what is finished is kept
             output.flush()
+            heartbeat.end()
     workspace.compact(stage.table, fingerprint)
     summary.seconds = time.monotonic() - started
     return summary
 
 
+def _each_once(items: Iterator[Item], wanted: Container[str]) -> Iterator[Item]:
+    """The wanted items, each id once: a stage may name an input twice."""
+    seen: set[str] = set()
+    for item in items:
+        if item.id in wanted and item.id not in seen:
+            seen.add(item.id)
+            yield item
+
+
 def _replies(
-    stage: Stage, pending: Iterator[tuple[Item, int]], total: int, options: EngineOptions
-) -> Iterator[tuple[WorkerReply, int]]:
+    stage: Stage, items: Iterator[Item], total: int, options: EngineOptions
+) -> Iterator[tuple[WorkerReply, Item]]:
     if getattr(stage, "in_process", False):  # no decoding, no model: nothing that could crash
         stage.setup()
-        for item, attempt in pending:
-            yield run_one(stage, item), attempt
+        for item in items:
+            yield run_one(stage, item), item
         return
     count = min(options.workers or os.cpu_count() or 1, total)
     workers = [Worker(stage) for _ in range(count)]
@@ -161,21 +180,20 @@ def _replies(
         for worker in workers:
             worker.wait_ready()
         idle = list(workers)
-        attempts: dict[str, int] = {}
+        held: dict[str, Item] = {}
         more = True
         while more or len(idle) < len(workers):
             while idle and more:
-                following = next(pending, None)
-                if following is None:
+                item = next(items, None)
+                if item is None:
                     more = False
                     break
-                item, attempt = following
-                attempts[item.id] = attempt
+                held[item.id] = Item(item.id, {}, item.stamp)  # not its payload
                 idle.pop().start(item, options.timeout_s)
             busy = [worker for worker in workers if worker.busy]
             for worker, reply in wait(busy) if busy else ():
                 idle.append(worker)
-                yield reply, attempts.pop(reply.item_id)
+                yield reply, held.pop(reply.item_id)
     finally:
         for worker in workers:
             worker.stop()
@@ -188,13 +206,15 @@ class _Output:
         self.workspace, self.stage, self.summary = workspace, stage, summary
         self.rows: list[dict[str, Any]] = []
         self.bytes = 0
+        self.parts = 0
         self.flushed = time.monotonic()
 
-    def add(self, reply: WorkerReply, attempt: int) -> None:
+    def add(self, reply: WorkerReply, attempt: int, stamp: str | None) -> None:
         row = dict(reply.row)
         row.update(
             item_id=reply.item_id,
             fingerprint=self.summary.fingerprint,
+            stamp=stamp,
             outcome=reply.outcome,
             reason=reply.reason,
             measured=reply.measured,
@@ -221,6 +241,9 @@ class _Output:
             # Sorted, so that the bytes don't depend on which worker was quicker.
             self.rows.sort(key=lambda row: (row["item_id"], row["attempt"]))
             self.workspace.write_part(self.stage.table, self.rows)
+            self.parts += 1
+            if self.parts % _COMPACT_EVERY == 0:
+                self.workspace.compact(self.stage.table, self.summary.fingerprint)
         self.rows, self.bytes, self.flushed = [], 0, time.monotonic()
 
 

@@ -2,23 +2,27 @@
 
 A sidecar caption was written for a whole video. It is given to a clip only where the video is
 one single shot: in a video with several, nothing says which of them the text is about, and a
-caption on the wrong clip is worse than none. ``several_shots`` takes them all the same. Either
-way the caption's detail says that it is the video's, and how much of the video the clip is.
+caption on the wrong clip is worse than none. ``several_shots`` takes them all the same. A text
+that a manifest gives to a stretch of the video goes to the clips inside that stretch, if it is
+one shot. Either way the caption's detail says what it was written for, and how much of that the
+clip is.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from typing import Any, ClassVar
 
 import numpy as np
 
 from motionkit.backends.kinematics import RULES_VERSION, describe
 from motionkit.errors import UsageError
-from motionkit.stage import Dropped, Item, Kept, Outcome, Tables
+from motionkit.stage import Dropped, Item, Kept, Outcome, Tables, digest
 
+#: Presentation times are rounded: containers keep milliseconds.
+_TICK_S = 0.002
 SOURCES = ("auto", "sidecar", "kinematic")
 
 
@@ -35,7 +39,7 @@ class Caption:
     """Take a video's sidecar texts even where the video has several shots."""
 
     name: ClassVar[str] = "caption"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     table: ClassVar[str] = "captions"
     reads: ClassVar[tuple[str, ...]] = ("videos", "scans", "keypoints")
 
@@ -46,7 +50,8 @@ class Caption:
             raise UsageError(f"--most must be at least 1, not {self.most}")
 
     def identity(self, tables: Tables) -> dict[str, Any]:
-        """Parameters, the rules' version, and the tables that the captions come from."""
+        """Parameters, the rules' version, and the keypoints. The texts beside a video are a
+        clip's own input: its stamp."""
         found: dict[str, Any] = {
             "source": self.source,
             "most": self.most,
@@ -56,36 +61,48 @@ class Caption:
             found["rules"] = RULES_VERSION
         if self.source != "kinematic":
             found["several_shots"] = self.several_shots
-            found["videos"] = tables.fingerprint("videos")
-            found["scans"] = tables.fingerprint("scans")
         return found
 
-    def items(self, tables: Tables) -> Iterator[Item]:
-        """The clips that have keypoints."""
-        videos: dict[str, dict[str, Any]] = {}
-        if self.source != "kinematic":
-            for row in tables.rows("videos", ["video_id", "captions", "frames_decoded"]):
-                known = videos.setdefault(
-                    row["video_id"], {"captions": [], "frames": row["frames_decoded"], "shots": 1}
-                )
-                known["captions"] += list(row["captions"] or [])
-            for row in tables.rows("scans", ["video_id", "shots"]):
-                if row["video_id"] in videos:
-                    videos[row["video_id"]]["shots"] = len(row["shots"] or [])
-        needed = ["video_id", "clip_id", "fps", "ordinals", "m2d"]
-        for row in tables.rows("keypoints", needed):
-            video = videos.get(row["video_id"], {"captions": [], "frames": 0, "shots": 1})
+    def ids(self, tables: Tables) -> Iterator[tuple[str, str | None]]:
+        """The clips that have keypoints; the stamp is that of the video's texts and shots."""
+        texts = self._texts(tables)
+        stamps = {video: _stamp(found) for video, found in texts.items()}
+        for row in tables.rows("keypoints", ["video_id"]):
+            yield row["item_id"], stamps.get(row["video_id"])
+
+    def items(self, tables: Tables, wanted: Container[str] | None = None) -> Iterator[Item]:
+        """The wanted clips with their keypoints and the texts of their video."""
+        texts = self._texts(tables)
+        none: dict[str, Any] = {"captions": [], "ranges": [], "frames": 0, "shots": []}
+        columns = ["video_id", "clip_id", "fps", "t0_s", "t1_s", "ordinals", "m2d"]
+        only = None if wanted is None else ("item_id", wanted)
+        for row in tables.rows("keypoints", columns, only=only):
             ordinals = np.asarray(row["ordinals"])
+            found = texts.get(row["video_id"])
             data = {
-                "video_id": row["video_id"],
-                "clip_id": row["clip_id"],
-                "fps": row["fps"],
+                **{k: row[k] for k in ("video_id", "clip_id", "fps", "t0_s", "t1_s")},
                 "first": int(ordinals[0]),
                 "last": int(ordinals[-1]),
                 "m2d": np.asarray(row["m2d"], dtype=np.float32),
-                **video,
+                **(found or none),
             }
-            yield Item(row["clip_id"], data)
+            yield Item(row["clip_id"], data, _stamp(found) if found else None)
+
+    def _texts(self, tables: Tables) -> dict[str, dict[str, Any]]:
+        """Video id → its texts, ranges and shots, of the videos that have a text."""
+        found: dict[str, dict[str, Any]] = {}
+        if self.source == "kinematic":
+            return found
+        for row in tables.rows("videos", ["video_id", "captions", "ranges", "frames_decoded"]):
+            captions, ranges = list(row["captions"] or []), list(row["ranges"] or [])
+            if captions or any(r["captions"] for r in ranges):
+                first = {"captions": [], "ranges": ranges, "frames": row["frames_decoded"]}
+                known = found.setdefault(row["video_id"], {**first, "shots": []})
+                known["captions"] += captions  # a copy under another name may have more to say
+        for row in tables.rows("scans", ["video_id", "shots"], only=("video_id", found)):
+            shots = [(s["t0_s"], s["t1_s"], s["range"]) for s in row["shots"] or []]
+            found[row["video_id"]]["shots"] = shots
+        return found
 
     def setup(self) -> None:
         """Nothing to load."""
@@ -108,18 +125,37 @@ class Caption:
         )
 
     def _sidecar(self, data: dict[str, Any]) -> list[dict[str, str]]:
-        if data["shots"] > 1 and not self.several_shots:
-            return []
-        share = (data["last"] - data["first"] + 1) / max(1, int(data["frames"] or 0))
+        given = []
+        for index, part in enumerate(data["ranges"]):
+            shots = [(t0, t1) for t0, t1, range_ in data["shots"] if range_ == index]
+            start = max(part["start_s"] or 0.0, min((t0 for t0, _ in shots), default=0.0))
+            end = max((t1 for _, t1 in shots), default=0.0)
+            if data["t0_s"] < start - _TICK_S or data["t1_s"] > end + _TICK_S:
+                continue
+            about = {"of": "range", "start_s": part["start_s"], "end_s": part["end_s"]}
+            about["clip_share"] = _share(data["t1_s"] - data["t0_s"], end - start)
+            given.append((part["captions"] or [], about, len(shots)))
+        share = _share(data["last"] - data["first"] + 1, data["frames"] or 0)
+        given.append((data["captions"], {"of": "video", "clip_share": share}, len(data["shots"])))
         captions = []
-        for caption in data["captions"]:
-            text = " ".join(str(caption["text"]).split())
-            if text:
-                detail = _parsed(caption.get("detail"))
-                detail |= {"of": "video", "clip_share": round(min(share, 1.0), 4)}
-                detail |= {"shots": data["shots"]}
-                captions.append({"text": text, "source": "sidecar", "detail": _json(detail)})
+        for texts, about, shots in given:
+            if shots > 1 and not self.several_shots:
+                continue
+            for caption in texts:
+                text = " ".join(str(caption["text"]).split())
+                if text:
+                    detail = _parsed(caption.get("detail")) | about | {"shots": shots}
+                    captions.append({"text": text, "source": "sidecar", "detail": _json(detail)})
         return captions
+
+
+def _stamp(texts: dict[str, Any]) -> str:
+    """Version of what a video's texts say."""
+    return digest([texts["captions"], texts["ranges"], texts["frames"], len(texts["shots"])], 16)
+
+
+def _share(part: float, whole: float) -> float:
+    return round(min(part / whole, 1.0), 4) if whole > 0 else 1.0
 
 
 def _kinematic(data: dict[str, Any]) -> list[dict[str, str]]:

@@ -7,7 +7,7 @@ the second pass (`pose`) measures.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from typing import Any, ClassVar
 
 import cv2
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from motionkit.backends.people import People, PersonDetector, person_detector
 from motionkit.errors import InputError, UsageError
 from motionkit.stage import Dropped, Item, Kept, Outcome, Tables
+from motionkit.stages._body_motion import body_heights, motion_scores
 from motionkit.stages._tracklets import largest, link
 from motionkit.video.decode import read_frames
 from motionkit.video.resample import resample_ordinals
@@ -42,7 +43,7 @@ class Detect:
     """Higher pictures are shrunk to this many pixels before the detector sees them."""
 
     name: ClassVar[str] = "detect"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     table: ClassVar[str] = "detections"
     reads: ClassVar[tuple[str, ...]] = ("videos", "scans")
 
@@ -67,20 +68,32 @@ class Detect:
             "scans": tables.fingerprint("scans"),
         }
 
-    def items(self, tables: Tables) -> Iterator[Item]:
+    def ids(self, tables: Tables) -> Iterator[tuple[str, str | None]]:
         """Every shot of every scanned video."""
-        videos: dict[str, dict[str, Any]] = {}
-        columns = ["video_id", "path", "decoder", "width", "height", "frame_times_s"]
-        for row in tables.rows("videos", columns):
-            videos.setdefault(row["video_id"], row)
-        for row in tables.rows("scans", ["video_id", "camera", "shots"]):
-            video = videos[row["video_id"]]
+        for row in tables.rows("scans", ["shots"]):
             for shot in row["shots"]:
+                yield str(shot["shot_id"]), None
+
+    def items(self, tables: Tables, wanted: Container[str] | None = None) -> Iterator[Item]:
+        """The wanted shots, with the times and camera scores of their frames."""
+        columns = ["video_id", "path", "decoder", "width", "height", "frame_times_s"]
+        videos = tables.lookup("videos", "video_id", columns)
+        only = None if wanted is None else ("video_id", _videos_of(tables, wanted))
+        for row in tables.rows("scans", ["video_id", "camera", "shots"], only=only):
+            video = videos.get(row["video_id"])
+            if video is None:  # its file was replaced by another since
+                continue
+            times, camera = np.asarray(video["frame_times_s"]), np.asarray(row["camera"])
+            for shot in row["shots"]:
+                if wanted is not None and shot["shot_id"] not in wanted:
+                    continue
                 first, last = int(shot["first"]), int(shot["last"])
                 data = {k: video[k] for k in ("video_id", "path", "decoder", "width", "height")}
                 data["first"], data["last"] = first, last
-                data["times_s"] = np.asarray(video["frame_times_s"])[first : last + 1]
-                data["camera"] = np.asarray(row["camera"])[first : last + 1]
+                data["times_s"] = times[first : last + 1]
+                data["end_s"] = float(shot["t1_s"])
+                data["camera"] = camera[first : last + 1]
+                data["camera_kind"] = shot.get("camera_kind")
                 yield Item(str(shot["shot_id"]), data)
 
     def setup(self) -> None:
@@ -112,9 +125,13 @@ class Detect:
             "ordinals": ordinals,
             "times_s": times_s,
             "camera": camera_between(np.asarray(data["camera"]), ordinals - first),
+            "camera_kind": data["camera_kind"],
+            "source_times_s": np.append(shot_times, data["end_s"]),
+            "source_camera": data["camera"],
             "backend": self.backend,
             **chosen_person(people, times_s, self.score_min),
         }
+        row.update(motion_columns(row["keypoints"], row["person"], times_s))
         share = float((row["person"] >= 0).mean())
         if share < self.people_share_min or share == 0:
             return Dropped("no-person", share, self.people_share_min, row)
@@ -141,6 +158,15 @@ class Detect:
         return people, np.concatenate(times) if times else np.zeros(0)
 
 
+def _videos_of(tables: Tables, wanted: Container[str]) -> set[str]:
+    """Ids of the videos that have a wanted shot."""
+    return {
+        row["video_id"]
+        for row in tables.rows("scans", ["video_id", "shots"])
+        if any(shot["shot_id"] in wanted for shot in row["shots"])
+    }
+
+
 def measured_ordinals(times_s: NDArray[np.float64], fps: float) -> NDArray[np.int32]:
     """Ordinals within a shot: about ``fps`` a second by presentation time, first and last too.
 
@@ -162,8 +188,9 @@ def camera_between(
     ``camera`` [shot frames], ``ordinals`` [F] within the shot, rising.
     """
     out = np.zeros(len(ordinals), np.float32)
-    for i in range(1, len(ordinals)):
-        out[i] = camera[ordinals[i - 1] + 1 : ordinals[i] + 1].max()
+    if len(ordinals) > 1:
+        until = camera[: ordinals[-1] + 1]
+        out[1:] = np.maximum.reduceat(until, ordinals[:-1] + 1)
     return out
 
 
@@ -182,6 +209,20 @@ def chosen_person(
         "boxes": boxes,
         "keypoints": keypoints,
         "person": np.array([person for person, _ in chosen], np.int32),
+    }
+
+
+def motion_columns(
+    keypoints: NDArray[np.float32], person: NDArray[np.int32], times_s: NDArray[np.float64]
+) -> dict[str, NDArray[np.float32]]:
+    """Columns speed_bh_s [F], acceleration_bh_s2 [F] and body_height_px [F] of `detections`."""
+    placed = np.asarray(keypoints, np.float64)
+    heights = body_heights(placed, person, times_s)
+    speed, acceleration = motion_scores(placed, person, times_s, heights)
+    return {
+        "speed_bh_s": speed.astype(np.float32),
+        "acceleration_bh_s2": acceleration.astype(np.float32),
+        "body_height_px": heights.astype(np.float32),
     }
 
 

@@ -11,18 +11,17 @@ import dataclasses
 import glob
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
-import numpy as np
-
-from motionkit.errors import InputError, UsageError
+from motionkit.errors import UsageError
 from motionkit.stage import Item, Kept, Outcome, Tables, digest
-from motionkit.video.container import open_video, pictures
 from motionkit.video.decode import choose_decoder
-from motionkit.video.probe import clockwise, frame_rate, index_packets, is_variable
+from motionkit.video.probe import frame_rate, index_packets, is_variable
+from motionkit.video.problems import problems_of
 from motionkit.video.sidecars import read_sidecars
+from motionkit.video.survey import survey
 
 #: What counts as a video inside a folder; a file named directly may have any name.
 EXTENSIONS: Final = frozenset(
@@ -106,12 +105,18 @@ class Ingest:
         further files adds to the first."""
         return {}
 
-    def items(self, tables: Tables) -> Iterator[Item]:
-        """One item a file; the id changes when the file does (path, size, time of change)."""
+    def ids(self, tables: Tables) -> Iterator[tuple[str, str | None]]:
+        """One item a file; its stamp changes when the file does (size, time of change)."""
         for file in find_sources(self.sources):
-            stat = Path(file.path).stat()
-            identity = digest([file.path, stat.st_size, stat.st_mtime_ns], 16)
-            yield Item(f"src-{identity}", {"path": file.path, "source": file.source})
+            yield _item_id(file.path), _stamp(file.path)
+
+    def items(self, tables: Tables, wanted: Container[str] | None = None) -> Iterator[Item]:
+        """The wanted files."""
+        for file in find_sources(self.sources):
+            item_id = _item_id(file.path)
+            if wanted is None or item_id in wanted:
+                data = {"path": file.path, "source": file.source}
+                yield Item(item_id, data, _stamp(file.path))
 
     def context(self, item: Item) -> dict[str, Any]:
         """What a failed row says too: which file it was."""
@@ -126,29 +131,31 @@ class Ingest:
         return Kept(describe(item.data["path"], item.data["source"]))
 
 
+def _item_id(path: str) -> str:
+    return f"src-{digest([path], 16)}"
+
+
+def _stamp(path: str) -> str:
+    try:
+        stat = Path(path).stat()
+    except OSError:  # gone since it was listed: the work itself says so
+        return "missing"
+    return digest([stat.st_size, stat.st_mtime_ns], 16)
+
+
 def describe(path: str, source: str) -> dict[str, Any]:
     """The row of `videos` for one file. Raises InputError as `Ingest.process`."""
-    index = index_packets(path)
-    times, length, rotation, (width, height) = _decode_all(path)
+    index, found = index_packets(path), survey(path)
     sha256 = _sha256(path)
     texts = read_sidecars(path)
-    if rotation % 180:
+    width, height = found.width, found.height
+    if found.rotation % 180:
         width, height = height, width
-    if length <= 0:
-        length = index.last_length_s
-    duration = float(times[-1]) + length
-    variable = is_variable(times)
-    expected = index.frames_declared or len(index.times_s)
-    truncated = index.truncated or (not index.edit_list and len(times) < expected)
-    clean = len(times) == len(index.times_s)
-    flags = {
-        "truncated": truncated,
-        "edit-list": index.edit_list,
-        "variable-rate": variable,
-        "no-frame-count": index.frames_declared is None,
-        "rotated": rotation != 0,
-        "bad-sidecar": texts.bad,
-    }
+    times = found.times_s
+    duration = float(times[-1]) + found.last_length_s
+    problems = problems_of(index, found)
+    if texts.bad:
+        problems.append("bad-sidecar")
     return {
         "video_id": f"v{sha256[:16]}",
         "sha256": sha256,
@@ -159,40 +166,18 @@ def describe(path: str, source: str) -> dict[str, Any]:
         "codec": index.codec,
         "width": width,
         "height": height,
-        "rotation": rotation,
+        "rotation": found.rotation,
         "fps": frame_rate(times, duration, index.rate_declared),
         "duration_s": duration,
         "frames_declared": index.frames_declared,
         "frames_decoded": len(times),
-        "variable_rate": variable,
-        "decoder": choose_decoder(path) if clean else "pyav",
-        "problems": [code for code, there in flags.items() if there],
+        "variable_rate": is_variable(times),
+        "decoder": choose_decoder(path) if found.whole else "pyav-counted",
+        "problems": problems,
         "frame_times_s": times,
         "licence": texts.licence,
         "captions": texts.captions,
     }
-
-
-def _decode_all(path: str) -> tuple[np.ndarray, float, int, tuple[int, int]]:
-    """Presentation times [F] of all frames, the last one's length (0 where unknown), rotation
-    clockwise, stored size (width, height)."""
-    index = index_packets(path)
-    container, stream = open_video(path)
-    pts: list[int | None] = []
-    rotation, size, last = 0, (0, 0), 0.0
-    with container:
-        tick = float(stream.time_base)
-        for picture in pictures(container, stream, Path(path).name):
-            if not pts:
-                rotation, size = clockwise(picture), (picture.width, picture.height)
-            pts.append(picture.pts)
-            last = (picture.duration or 0) * tick
-    if not pts:
-        raise InputError("no-frames", f"{Path(path).name}: no picture can be decoded")
-    if not index.timed or None in pts:
-        return index.times_s[: len(pts)], 0.0, rotation, size
-    ticks = np.array(pts, np.int64)
-    return (ticks - ticks[0]) * tick, last, rotation, size
 
 
 def _sha256(path: str) -> str:

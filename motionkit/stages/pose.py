@@ -7,7 +7,7 @@ decoded and measured once, however often the output rate shows it.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from typing import Any, ClassVar
 
 import cv2
@@ -36,7 +36,7 @@ class Pose:
     """Higher pictures are shrunk to this many pixels before they are measured."""
 
     name: ClassVar[str] = "pose"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     table: ClassVar[str] = "keypoints"
     reads: ClassVar[tuple[str, ...]] = ("videos", "detections", "verdicts")
 
@@ -66,29 +66,30 @@ class Pose:
             "detections": tables.fingerprint("detections"),
         }
 
-    def items(self, tables: Tables) -> Iterator[Item]:
+    def ids(self, tables: Tables) -> Iterator[tuple[str, str | None]]:
         """The kept clips."""
-        videos: dict[str, dict[str, Any]] = {}
-        columns = ["video_id", "path", "decoder", "width", "height", "frame_times_s"]
-        for row in tables.rows("videos", columns):
-            videos.setdefault(row["video_id"], row)
-        kept = {
-            row["item_id"]: [c for c in row["candidates"] if c["outcome"] == "kept"]
-            for row in tables.rows("verdicts", ["candidates"])
-        }
-        for row in tables.rows("detections", ["video_id", "ordinals", "times_s", "boxes"]):
-            video = videos[row["video_id"]]
-            ordinals = np.asarray(row["ordinals"])
-            for clip in kept.get(row["item_id"], ()):
-                first, last = int(clip["first"]), int(clip["last"])
-                inside = (ordinals >= first) & (ordinals <= last)
-                data = {k: video[k] for k in ("video_id", "path", "decoder", "width", "height")}
-                data |= {k: clip[k] for k in ("clip_id", "t0_s", "t1_s")}
-                data["first"] = first
-                data["times_s"] = np.asarray(video["frame_times_s"])[first : last + 1]
-                data["box_times_s"] = np.asarray(row["times_s"])[inside]
-                data["boxes"] = unflatten(row["boxes"], -1, 5)[inside]
-                yield Item(str(clip["clip_id"]), data)
+        for row in tables.rows("verdicts", ["candidates"]):
+            for clip in row["candidates"]:
+                if clip["outcome"] == "kept":
+                    yield str(clip["clip_id"]), None
+
+    def items(self, tables: Tables, wanted: Container[str] | None = None) -> Iterator[Item]:
+        """The wanted clips, with their frames' times and the boxes that name the person."""
+        videos = tables.lookup("videos", "video_id", ["path", "decoder", "width", "height"])
+        columns = ["video_id", "first", "ordinals", "times_s", "boxes", "source_times_s"]
+        shots = tables.lookup("detections", "item_id", columns)
+        for verdict in tables.rows("verdicts", ["candidates"]):
+            clips = [
+                clip
+                for clip in verdict["candidates"]
+                if clip["outcome"] == "kept" and (wanted is None or clip["clip_id"] in wanted)
+            ]
+            shot = shots.get(verdict["item_id"]) if clips else None
+            video = videos.get(shot["video_id"]) if shot else None
+            if shot is None or video is None:  # the video was replaced by another since
+                continue
+            for clip in clips:
+                yield Item(str(clip["clip_id"]), _clip_data(clip, shot, video))
 
     def setup(self) -> None:
         """Load the models. OpenCV stays on one thread: the engine has a worker for every core."""
@@ -121,6 +122,8 @@ class Pose:
         row = {
             "video_id": data["video_id"],
             "clip_id": data["clip_id"],
+            "t0_s": data["t0_s"],
+            "t1_s": data["t1_s"],
             "fps": self.fps,
             "width": width,
             "height": height,
@@ -162,6 +165,25 @@ class Pose:
                 f"{len(ordinals)} frames were asked of {data['path']}, {done} came",
             )
         return out
+
+
+def _clip_data(
+    clip: dict[str, Any], shot: dict[str, Any], video: dict[str, Any]
+) -> dict[str, Any]:
+    """What a worker needs of one clip of a shot of a video."""
+    first, last = int(clip["first"]), int(clip["last"])
+    ordinals = np.asarray(shot["ordinals"])
+    inside = (ordinals >= first) & (ordinals <= last)
+    begin = int(shot["first"])
+    return {
+        **{k: video[k] for k in ("path", "decoder", "width", "height")},
+        **{k: clip[k] for k in ("clip_id", "t0_s", "t1_s")},
+        "video_id": shot["video_id"],
+        "first": first,
+        "times_s": np.asarray(shot["source_times_s"])[first - begin : last - begin + 1],
+        "box_times_s": np.asarray(shot["times_s"])[inside],
+        "boxes": unflatten(shot["boxes"], -1, 5)[inside],
+    }
 
 
 def boxes_between(

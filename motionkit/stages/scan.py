@@ -7,20 +7,20 @@ thresholds over the first can be changed afterwards without decoding again (`fil
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from typing import Any, ClassVar, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from motionkit.errors import InputError
-from motionkit.stage import Item, Kept, Outcome, Tables, shot_id
+from motionkit.stage import Item, Kept, Outcome, Tables, digest, shot_id
 from motionkit.video.motion import EDGE_BAND, EdgeMotion, per_thirtieth
 from motionkit.video.planes import read_small
 from motionkit.video.shots import CUT_MIN, CUT_RATIO, FrameLikeness, cut_scores, find_cuts
 
 #: What `videos` must give.
-_COLUMNS: Final = ("video_id", "path", "frame_times_s", "frames_decoded")
+_COLUMNS: Final = ("video_id", "path", "frame_times_s", "frames_decoded", "ranges")
 _JPEG_QUALITY: Final = 85
 
 
@@ -57,14 +57,22 @@ class Scan:
         """The parameters, and the fingerprint of `videos`."""
         return {**dataclasses.asdict(self), "videos": tables.fingerprint("videos")}
 
-    def items(self, tables: Tables) -> Iterator[Item]:
-        """One item a video; a file that was ingested under several names appears once."""
+    def ids(self, tables: Tables) -> Iterator[tuple[str, str | None]]:
+        """One item a video; a file that was ingested under several names appears once. The stamp
+        is that of the ranges, so that another manifest cuts the shots anew."""
+        for row in tables.rows("videos", ["video_id", "ranges"]):
+            yield row["video_id"], _stamp(row["ranges"])
+
+    def items(self, tables: Tables, wanted: Container[str] | None = None) -> Iterator[Item]:
+        """The wanted videos."""
         seen: set[str] = set()
-        for row in tables.rows("videos", _COLUMNS):
+        only = None if wanted is None else ("video_id", wanted)
+        for row in tables.rows("videos", _COLUMNS, only=only):
             if row["video_id"] in seen:
                 continue
             seen.add(row["video_id"])
-            yield Item(row["video_id"], {name: row[name] for name in _COLUMNS})
+            data = {name: row[name] for name in _COLUMNS}
+            yield Item(row["video_id"], data, _stamp(row["ranges"]))
 
     def setup(self) -> None:
         """Nothing to load. OpenCV stays on one thread: the engine has a worker for every core."""
@@ -126,6 +134,13 @@ class Scan:
                 "t0_s": float(times[first]),
                 "t1_s": end,
             }
+
+
+def _stamp(ranges: list[dict[str, Any]] | None) -> str | None:
+    """Version of a video's ranges; None where all of it counts."""
+    if not ranges:
+        return None
+    return digest([[r["start_s"], r["end_s"]] for r in ranges], 16)
 
 
 def thumbnail_ordinals(frames: int, count: int) -> set[int]:

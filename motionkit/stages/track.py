@@ -7,7 +7,7 @@ T frames at the clip's own rate.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from typing import Any, ClassVar
 
 import numpy as np
@@ -37,7 +37,7 @@ class Track:
     file where it has this person in this frame, else drawn. The row says which it was."""
 
     name: ClassVar[str] = "track"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     table: ClassVar[str] = "tracks"
     reads: ClassVar[tuple[str, ...]] = ("videos", "keypoints")
 
@@ -51,36 +51,46 @@ class Track:
         open_tracker(self.backend)  # a wrong name or a missing package is told at once
 
     def identity(self, tables: Tables) -> dict[str, Any]:
-        """Parameters, the tracker's own identity, the keypoints and the mask files in use."""
-        masks = {}
-        if self.mask != "person":
-            for row in tables.rows("videos", ["video_id", "path"]):
-                found = find_masks(row["path"])
-                if found is not None:
-                    masks[row["video_id"]] = found.digest()
+        """Parameters, the tracker's own identity, and the keypoints. A mask file is a clip's own
+        input: its stamp."""
         return {
             "grid": self.grid,
             "frames": self.frames,
             "mask": self.mask,
             "backend": open_tracker(self.backend).identity(),
             "keypoints": tables.fingerprint("keypoints"),
-            "masks": digest(masks),
         }
 
-    def items(self, tables: Tables) -> Iterator[Item]:
-        """The clips that have keypoints."""
-        videos: dict[str, tuple[str | None, str | None]] = {}
-        for row in tables.rows("videos", ["video_id", "path", "decoder"]):
-            videos.setdefault(row["video_id"], (row["path"], row["decoder"]))
+    def ids(self, tables: Tables) -> Iterator[tuple[str, str | None]]:
+        """The clips that have keypoints; the stamp is that of the mask file beside the video."""
+        stamps = self._stamps(tables)
+        for row in tables.rows("keypoints", ["video_id"]):
+            yield row["item_id"], stamps.get(row["video_id"])
+
+    def items(self, tables: Tables, wanted: Container[str] | None = None) -> Iterator[Item]:
+        """The wanted clips, with the keypoints of their first frame."""
+        stamps = self._stamps(tables)
+        videos = tables.lookup("videos", "video_id", ["path", "decoder"])
+        only = None if wanted is None else ("item_id", wanted)
         columns = ["video_id", "clip_id", "fps", "width", "height", "ordinals", "m2d"]
-        for row in tables.rows("keypoints", columns):
-            path, decoder = videos.get(row["video_id"], (None, None))
+        for row in tables.rows("keypoints", columns, only=only):
+            video = videos.get(row["video_id"]) or {"path": None, "decoder": None}
             first = np.asarray(row["m2d"], dtype=np.float64)[: 18 * 3].reshape(18, 3)
             data = {k: row[k] for k in ("video_id", "clip_id", "fps", "width", "height")}
-            data["path"], data["decoder"] = path, decoder
+            data["path"], data["decoder"] = video["path"], video["decoder"]
             data["ordinals"] = np.asarray(row["ordinals"])[: self.frames]
             data["keypoints"] = first[:17]
-            yield Item(row["clip_id"], data)
+            yield Item(row["clip_id"], data, stamps.get(row["video_id"]))
+
+    def _stamps(self, tables: Tables) -> dict[str, str]:
+        """Video id → digest of its mask file, where there is one and it is asked for."""
+        stamps: dict[str, str] = {}
+        if self.mask != "person":
+            for row in tables.rows("videos", ["video_id", "path"]):
+                found = find_masks(row["path"])
+                if found is not None:
+                    stamps.setdefault(row["video_id"], digest(found.digest(), 16))
+        return stamps
 
     def setup(self) -> None:
         """Nothing to load: the tracker opens where it is used."""

@@ -6,7 +6,7 @@ import dataclasses
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from typing import Any, ClassVar
 
 import numpy as np
@@ -23,6 +23,7 @@ class Toy:
     acts: tuple[tuple[int, str], ...] = ()
     power: int = 2
     pause_s: float = 0.0
+    stamp: str | None = None
 
     name: ClassVar[str] = "scan"
     version: ClassVar[int] = 1
@@ -32,9 +33,14 @@ class Toy:
     def identity(self, tables: Tables) -> dict[str, Any]:
         return {"power": self.power}
 
-    def items(self, tables: Tables) -> Iterator[Item]:
+    def ids(self, tables: Tables) -> Iterator[tuple[str, str | None]]:
         for n in range(self.count):
-            yield Item(f"v{n:04d}", {"n": n})
+            yield f"v{n:04d}", self.stamp
+
+    def items(self, tables: Tables, wanted: Container[str] | None = None) -> Iterator[Item]:
+        for n in range(self.count):
+            if wanted is None or f"v{n:04d}" in wanted:
+                yield Item(f"v{n:04d}", {"n": n}, self.stamp)
 
     def context(self, item: Item) -> dict[str, Any]:
         return {"video_id": item.id}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -13,23 +12,7 @@ from motionkit.errors import UsageError
 from motionkit.records import CAPTION, TABLES
 from motionkit.stage import Dropped, Kept
 from motionkit.stages.caption import Caption
-
-
-class FakeTables:
-    """Tables in memory."""
-
-    def __init__(self, **tables: list[dict[str, Any]]) -> None:
-        self.tables = tables
-        self.asked: list[str] = []
-
-    def rows(
-        self, table: str, columns: Iterable[str], *, outcome: str | None = "kept"
-    ) -> Iterator[dict[str, Any]]:
-        self.asked.append(table)
-        yield from self.tables[table]
-
-    def fingerprint(self, table: str) -> str:
-        return f"fingerprint of {table}"
+from tests.stages.fake_tables import FakeTables
 
 
 def standing(frames: int = 60) -> np.ndarray:
@@ -45,6 +28,10 @@ def standing(frames: int = 60) -> np.ndarray:
     return m2d
 
 
+def span(k: int) -> dict[str, Any]:
+    return {"t0_s": 8.0 * k, "t1_s": 8.0 * k + 8, "range": None}
+
+
 def tables(
     captions: tuple[str, ...] = (),
     shots: int = 1,
@@ -56,13 +43,15 @@ def tables(
     ]
     return FakeTables(
         videos=[{"item_id": "s", "video_id": "v", "captions": sidecar, "frames_decoded": 240}],
-        scans=[{"item_id": "v", "video_id": "v", "shots": [{}] * shots}],
+        scans=[{"item_id": "v", "video_id": "v", "shots": [span(k) for k in range(shots)]}],
         keypoints=[
             {
                 "item_id": "c",
                 "video_id": "v",
                 "clip_id": "c",
                 "fps": 30.0,
+                "t0_s": 2.0,
+                "t1_s": 4.0,
                 "ordinals": np.arange(60, 60 + len(m2d)),
                 "m2d": m2d.ravel(),
             }
@@ -150,10 +139,38 @@ def test_kinematic_captions_need_no_other_table() -> None:
 def test_identity_names_the_tables_that_decide() -> None:
     found = Caption().identity(tables())
     assert found["keypoints"] == "fingerprint of keypoints"
-    assert found["videos"] == "fingerprint of videos"
-    assert found["scans"] == "fingerprint of scans"
     assert Caption(several_shots=True).identity(tables()) != found
     assert Caption(most=2).identity(tables()) != found
+
+
+def test_new_texts_are_a_new_stamp_of_their_clips() -> None:
+    stamps = {
+        texts: next(Caption().ids(tables(texts)))[1] for texts in [(), ("a",), ("b",), ("a", "b")]
+    }
+    assert stamps[()] is None
+    assert len(set(stamps.values())) == 4
+    (item,) = Caption().items(tables(("a",)))
+    assert item.stamp == stamps[("a",)]
+    assert list(Caption(source="kinematic").ids(tables(("a",)))) == [("c", None)]
+
+
+def test_a_text_of_a_range_goes_to_the_clips_inside_it() -> None:
+    found = tables()
+    text = {"text": "someone waits", "source": "sidecar", "detail": "{}"}
+    other = {"text": "someone runs", "source": "sidecar", "detail": "{}"}
+    found.tables["videos"][0]["ranges"] = [
+        {"start_s": 1.5, "end_s": 5.5, "captions": [text]},
+        {"start_s": 3.0, "end_s": 8.0, "captions": [other]},
+    ]
+    found.tables["scans"][0]["shots"] = [
+        {"t0_s": 1.5, "t1_s": 5.5, "range": 0},
+        {"t0_s": 3.0, "t1_s": 8.0, "range": 1},
+    ]
+    (caption,) = captions_of(Caption(source="sidecar"), found)
+    assert caption["text"] == "someone waits"
+    assert json.loads(caption["detail"]) == {
+        "of": "range", "start_s": 1.5, "end_s": 5.5, "clip_share": 0.5, "shots": 1,
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("wrong", [{"source": "magic"}, {"most": 0}])

@@ -12,6 +12,7 @@ from motionkit.errors import InputError, UsageError
 from motionkit.stage import Dropped, Item, Kept
 from motionkit.stages._tracklets import link
 from motionkit.stages.detect import Detect, camera_between, chosen_person, measured_ordinals
+from tests.stages.fake_tables import FakeTables
 
 
 def person(x: float, y: float, height: float, score: float = 0.9) -> tuple[Any, Any]:
@@ -111,6 +112,7 @@ def make_item(path: Path, frames: int, first: int, last: int) -> Item:
     times = np.arange(frames) / 30
     data = {"video_id": "v", "path": str(path), "decoder": "pyav", "width": 64, "height": 48}
     data |= {"first": first, "last": last, "times_s": times[first : last + 1]}
+    data |= {"end_s": (last + 1) / 30, "camera_kind": "static"}
     return Item("v-shot", {**data, "camera": np.zeros(last - first + 1, np.float32)})
 
 
@@ -130,6 +132,8 @@ def test_a_shot_is_measured_in_pixels_of_the_whole_picture(tmp_path: Path) -> No
     assert set(fake.shapes) == {(24, 32, 3)}
     assert outcome.row["boxes"][0, :4].tolist() == pytest.approx([27.2, 12, 36.8, 36], abs=0.01)
     assert outcome.row["keypoints"].shape == (11, 17, 3)
+    assert outcome.row["source_times_s"] == pytest.approx(np.arange(6, 38) / 30)
+    assert len(outcome.row["source_camera"]) == 31
     assert fake.resets == 1
 
 
@@ -155,17 +159,6 @@ def test_wrong_parameters_are_told() -> None:
         Detect(fps=0)
 
 
-class FakeTables:
-    def __init__(self, **tables: list[dict[str, Any]]) -> None:
-        self.tables = tables
-
-    def rows(self, table: str, columns: Any, *, outcome: str | None = "kept") -> Any:
-        return iter(self.tables[table])
-
-    def fingerprint(self, table: str) -> str:
-        return f"fingerprint-{table}"
-
-
 def test_items_are_the_shots_with_their_part_of_the_video() -> None:
     video = {"video_id": "v", "path": "a.mp4", "decoder": "pyav", "width": 64, "height": 48}
     video["frame_times_s"] = np.arange(10) / 10
@@ -175,7 +168,10 @@ def test_items_are_the_shots_with_their_part_of_the_video() -> None:
     ]
     scan = {"video_id": "v", "camera": np.arange(10.0), "shots": shots}
     tables = FakeTables(videos=[video, dict(video, path="same.mp4")], scans=[scan])
-    items = list(Detect().items(tables))
+    stage = Detect()
+    assert list(stage.ids(tables)) == [("v-a", None), ("v-b", None)]
+    items = list(stage.items(tables))
+    assert [item.id for item in stage.items(tables, {"v-b"})] == ["v-b"]
     assert [item.id for item in items] == ["v-a", "v-b"]
     assert items[1].data["times_s"].tolist() == pytest.approx([0.4, 0.5, 0.6, 0.7, 0.8, 0.9])
     assert items[1].data["camera"].tolist() == [4, 5, 6, 7, 8, 9]

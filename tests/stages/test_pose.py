@@ -10,6 +10,7 @@ import pytest
 from motionkit.errors import InputError, UsageError
 from motionkit.stage import Dropped, Item, Kept
 from motionkit.stages.pose import Pose, boxes_between
+from tests.stages.fake_tables import FakeTables
 
 
 def write_video(path: Path, frames: int, fps: int = 25) -> None:
@@ -126,7 +127,6 @@ def test_items_are_the_kept_clips_with_their_boxes() -> None:
                 "decoder": None,
                 "width": 64,
                 "height": 48,
-                "frame_times_s": np.arange(10) / 10,
             }
         ],
         "verdicts": [{"item_id": "s", "candidates": [clip, dict(clip, outcome="dropped")]}],
@@ -134,6 +134,8 @@ def test_items_are_the_kept_clips_with_their_boxes() -> None:
             {
                 "item_id": "s",
                 "video_id": "v",
+                "first": 0,
+                "source_times_s": np.arange(11) / 10,
                 "ordinals": np.array([0, 3, 6, 9]),
                 "times_s": np.array([0, 0.3, 0.6, 0.9]),
                 "boxes": np.arange(20.0),
@@ -142,15 +144,10 @@ def test_items_are_the_kept_clips_with_their_boxes() -> None:
         ],
     }
 
-    class Fake:
-        def rows(self, table: str, columns: Any, *, outcome: str | None = "kept") -> Any:
-            for row in tables[table]:
-                yield {"ordinals": np.zeros(0), **row}
-
-        def fingerprint(self, table: str) -> str:
-            return table
-
-    (item,) = Pose().items(Fake())
+    found = FakeTables(**tables)
+    assert list(Pose().ids(found)) == [("c", None)]
+    assert not list(Pose().items(found, {"other"}))
+    (item,) = Pose().items(found)
     assert item.id == "c"
     assert item.data["times_s"].tolist() == pytest.approx([0.3, 0.4, 0.5, 0.6, 0.7, 0.8])
     assert item.data["box_times_s"].tolist() == pytest.approx([0.3, 0.6])

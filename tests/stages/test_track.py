@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,23 +14,9 @@ from motionkit.errors import InputError, UsageError
 from motionkit.records import TABLES
 from motionkit.stage import Dropped, Kept, Outcome
 from motionkit.stages.track import Track
+from tests.stages.fake_tables import FakeTables
 
 WIDTH, HEIGHT, FRAMES, SPEED = 320, 240, 12, 2.0
-
-
-class FakeTables:
-    """Two tables in memory."""
-
-    def __init__(self, **tables: list[dict[str, Any]]) -> None:
-        self.tables = tables
-
-    def rows(
-        self, table: str, columns: Iterable[str], *, outcome: str | None = "kept"
-    ) -> Iterator[dict[str, Any]]:
-        yield from self.tables[table]
-
-    def fingerprint(self, table: str) -> str:
-        return f"fingerprint of {table}"
 
 
 def keypoints() -> np.ndarray:
@@ -172,18 +157,28 @@ def test_frames_that_do_not_come_are_told(video: Path) -> None:
     assert caught.value.code in ("frames-missing", "no-frames")
 
 
-def test_identity_names_all_that_decides(video: Path, tmp_path: Path) -> None:
+def test_identity_names_all_that_decides(video: Path) -> None:
     found = tables(video, [0, 1])
     base = Track().identity(found)
     assert base["keypoints"] == "fingerprint of keypoints"
     assert base["backend"]["name"] == "lucas-kanade"
     assert Track(grid=5).identity(found) != base
     assert Track(frames=29).identity(found) != base
+
+
+def test_a_new_mask_file_is_a_new_stamp_of_its_clips_alone(video: Path, tmp_path: Path) -> None:
     copy = tmp_path / "slide.mp4"
-    before = Track().identity(tables(copy, [0, 1]))
+    copy.write_bytes(video.read_bytes())
+    found = tables(copy, [0, 1])
+    identity = Track().identity(found)
+    assert list(Track().ids(found)) == [("v-clip", None)]
     cv2.imwrite(str(tmp_path / "slide.mask.png"), np.ones((HEIGHT, WIDTH), np.uint8))
-    assert Track().identity(tables(copy, [0, 1])) != before
-    assert Track(mask="person").identity(tables(copy, [0, 1]))["masks"] != before
+    ((_, stamp),) = Track().ids(found)
+    assert stamp is not None
+    (item,) = Track().items(found)
+    assert item.stamp == stamp
+    assert list(Track(mask="person").ids(found)) == [("v-clip", None)]
+    assert Track().identity(found) == identity
 
 
 @pytest.mark.parametrize(
