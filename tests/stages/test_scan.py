@@ -1,7 +1,6 @@
 """The scan of whole videos: shots, camera scores, thumbnails; synthetic truth and real labels."""
 
 import csv
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,26 +16,11 @@ from motionkit.synth.clip import render_clip
 from motionkit.synth.spec import SynthSpec
 from motionkit.video.camera import camera_moving, is_moving
 from motionkit.video.probe import probe
+from tests.stages.fake_tables import FakeTables
 from tests.video import films
 from tests.video.encode import write_video
 
 SMALL: dict[str, Any] = {"width": 320, "height": 180}
-
-
-class Rows:
-    """Tables of one list of rows."""
-
-    def __init__(self, rows: list[dict[str, Any]]) -> None:
-        self._rows = rows
-
-    def rows(
-        self, table: str, columns: Iterable[str], *, outcome: str | None = "kept"
-    ) -> Iterator[dict[str, Any]]:
-        assert table == "videos"
-        yield from ({c: row[c] for c in columns} for row in self._rows)
-
-    def fingerprint(self, table: str) -> str:
-        return "f" * 32
 
 
 def scan(path: Path, **parameters: Any) -> dict[str, Any]:
@@ -116,8 +100,9 @@ def test_long_shots_are_handed_on_in_pieces() -> None:
 
 def test_items_are_videos_not_files() -> None:
     row = {"path": "a", "frame_times_s": np.zeros(3), "frames_decoded": 3}
-    rows = Rows([{"video_id": v, **row} for v in ("v1", "v2", "v1")])
+    rows = FakeTables(videos=[{"video_id": v, **row} for v in ("v1", "v2", "v1")])
     assert [item.id for item in Scan().items(rows)] == ["v1", "v2"]
+    assert [item.id for item in Scan().items(rows, {"v2"})] == ["v2"]
     assert Scan().identity(rows) != Scan(edge_band=0.2).identity(rows)
 
 
