@@ -1,174 +1,254 @@
-"""Scores of one person in one shot, frame by frame, for the verdicts of `filter`.
+"""The stored scores of many shots side by side, as the filters look at them.
 
-Distances are measured in body heights, so that a score depends neither on the resolution nor on
-how far away the person stands.
+Everything here is flat: the frames of one shot follow those of the shot before. A verdict on
+100,000 shots is then a few dozen array operations, and so are fifty what-if verdicts.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import functools
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from motionkit.keypoints import LOWER_BODY
 from motionkit.records import unflatten
-from motionkit.video.camera import camera_moving
+from motionkit.video.camera import JOIN_FRAMES, MIN_FRAMES
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
 
-#: Shoulders to ankles of an upright adult, in body heights.
-SHOULDERS_TO_ANKLES = 0.78
-#: The body height of a frame is this percentile of its neighbours within `HEIGHT_WINDOW_S`: limbs
-#: look shorter when they point at the camera, hardly ever longer.
-HEIGHT_PERCENTILE = 90.0
-HEIGHT_WINDOW_S = 1.0
-#: Keypoints below this confidence in either frame say nothing about speed.
-SPEED_CONFIDENCE = 0.3
+#: Who crouches does not become small: the box counts with those within this time of it.
+SIZE_WINDOW_S = 1.0
+
+#: Columns of `detections` that hold one value a shot, and flat lists. Nothing else is read.
+PLAIN_COLUMNS: tuple[str, ...] = ("video_id", "first", "height", "camera_kind")
+LIST_COLUMNS: tuple[str, ...] = (
+    "ordinals", "times_s", "boxes", "keypoints", "person", "speed_bh_s", "acceleration_bh_s2",
+    "source_times_s", "source_camera",
+)  # fmt: skip
+COLUMNS: tuple[str, ...] = (*PLAIN_COLUMNS, *LIST_COLUMNS)
 
 
 @dataclasses.dataclass(frozen=True)
-class ShotScores:
-    """What the filters look at. F measured frames, S source frames of the shot.
+class Shots:
+    """n shots with F measured frames and S source frames in all.
 
-    ``times_s`` [F]; ``frames`` [F] source frames counted from the shot's first; ``person`` [F], -1
-    where nobody; ``boxes`` [F, 5], ``keypoints`` [F, 17, 3] in pixels; ``source_times_s`` [S + 1]
-    when each source frame is shown, and when the last one ends; ``camera`` [S] scores and
-    ``moving`` [S] flags of the source frames; ``height`` of the picture in pixels.
-    ``speed`` [F] body heights per second since the measured frame before, ``acceleration`` [F]
-    body heights per second squared about this frame; nan where they cannot be told.
+    Of a shot [n]: ``video_id``, ``first`` (source ordinal of its first frame), ``height`` (of the
+    picture, pixels), ``camera_kind``; its measured frames are ``frame_start[i]`` to
+    ``frame_start[i + 1]``, its source frames ``source_start[i]`` to ``source_start[i + 1]``.
+    Of a measured frame [F]: ``times_s``; ``source``, its place among the source frames here;
+    ``person``, -1 where nobody; ``boxes`` [F, 5]; ``confidences`` [F, 17]; ``speed`` (body heights
+    per second) and ``acceleration`` (per second squared), nan where they cannot be told.
+    Of a source frame [S]: ``camera`` scores; ``source_times_s`` [S + n] when each is shown, and
+    after the last one of a shot when that ends.
     """
 
-    video_id: str
-    first: int
+    video_id: Sequence[str]
+    first: Ints
+    height: Floats
+    camera_kind: Sequence[str | None]
+    frame_start: Ints
+    source_start: Ints
     times_s: Floats
-    frames: NDArray[np.int64]
-    person: NDArray[np.int64]
-    boxes: Floats
-    keypoints: Floats
-    source_times_s: Floats
-    camera: Floats
-    moving: NDArray[np.bool_]
-    height: int
+    source: Ints
+    person: Ints
+    boxes: NDArray[np.float32]
+    confidences: NDArray[np.float32]
     speed: Floats
     acceleration: Floats
+    camera: Floats
+    source_times_s: Floats
+
+    def __len__(self) -> int:
+        return len(self.first)
+
+    @functools.cached_property
+    def shot(self) -> Ints:
+        """Which shot a measured frame [F] belongs to."""
+        return np.repeat(np.arange(len(self)), np.diff(self.frame_start))
+
+    @functools.cached_property
+    def until_s(self) -> Floats:
+        """When the next measured frame [F] is shown, or the shot ends."""
+        out = np.append(self.times_s[1:], 0.0)
+        out[self.frame_start[1:] - 1] = self.source_times_s[
+            self.source_start[1:] + np.arange(len(self))
+        ]
+        return out
+
+    @functools.cached_property
+    def source_shot(self) -> Ints:
+        """Which shot a source frame [S] belongs to; a source frame k is shown at
+        ``source_times_s[k + source_shot[k]]``."""
+        return np.repeat(np.arange(len(self)), np.diff(self.source_start))
+
+    @functools.cached_property
+    def shown_s(self) -> Floats:
+        """For how long each source frame [S] is shown."""
+        place = np.arange(len(self.camera)) + self.source_shot
+        return self.source_times_s[place + 1] - self.source_times_s[place]
+
+    @functools.cached_property
+    def lower_confidence(self) -> Floats:
+        """Confidence [F] of the worst knee or ankle."""
+        return self.confidences[:, list(LOWER_BODY)].min(1).astype(np.float64)
+
+    @functools.cached_property
+    def box_height(self) -> Floats:
+        """Height [F] of the box, share of the picture's height."""
+        high = self.boxes[:, 3].astype(np.float64) - self.boxes[:, 1]
+        return high / self.height[self.shot]
+
+    @functools.cached_property
+    def box_height_about(self) -> Floats:
+        """Largest `box_height` [F] of the same person within `SIZE_WINDOW_S` before or after."""
+        each, out = self.box_height, self.box_height.copy()
+        for apart in range(1, len(each)):
+            near = self.times_s[apart:] - self.times_s[:-apart] <= SIZE_WINDOW_S + 1e-9
+            near &= self.shot[apart:] == self.shot[:-apart]
+            if not near.any():
+                break
+            here = np.flatnonzero(near & (self.person[apart:] == self.person[:-apart]))
+            there = here + apart
+            out[there] = np.maximum(out[there], each[here])
+            out[here] = np.maximum(out[here], each[there])
+        return out
 
     def confident_share(self, confidence: float) -> Floats:
         """Share [F] of the 17 keypoints above ``confidence``."""
-        return (self.keypoints[:, :, 2] > confidence).mean(1)
+        # Compared as the float64 it is: the highest float32 that is not above it says the same.
+        limit = np.float32(confidence)
+        if float(limit) > confidence:
+            limit = np.nextafter(limit, np.float32(-np.inf))
+        return np.count_nonzero(self.confidences > limit, axis=1) / self.confidences.shape[1]
 
-    def lower_confidence(self) -> Floats:
-        """Confidence [F] of the worst knee or ankle."""
-        return self.keypoints[:, list(LOWER_BODY), 2].min(1)
+    def moving(self, camera_max: float) -> Bools:
+        """`video.camera.camera_moving` [S] of every shot by itself."""
+        starts = self.source_start[:-1]
+        flags = _flip_runs(
+            self.camera > camera_max, starts, value=False, shorter=JOIN_FRAMES + 1, ends=False
+        )
+        return _flip_runs(flags, starts, value=True, shorter=MIN_FRAMES, ends=True)
 
-    def box_height(self) -> Floats:
-        """Height [F] of the box, share of the picture's height."""
-        return (self.boxes[:, 3] - self.boxes[:, 1]) / self.height
+    def on_the_way(self, flags: Bools) -> Bools:
+        """Is any source frame flagged [S] at the measured frame [F] or since the one before?"""
+        total = np.concatenate([[0], np.cumsum(flags)])
+        before = np.concatenate([[0], self.source[:-1] + 1])
+        before[self.frame_start[:-1]] = self.source_start[:-1]
+        found: Bools = total[self.source + 1] > total[before]
+        return found
 
-    def box_height_about(self) -> Floats:
-        """Largest `box_height` [F] of the same person within `HEIGHT_WINDOW_S` before or after."""
-        each = self.box_height()
-        out = np.zeros_like(each)
-        for i, person in enumerate(self.person):
-            near = np.abs(self.times_s - self.times_s[i]) <= HEIGHT_WINDOW_S
-            out[i] = each[near & (self.person == person)].max()
-        return out
+    def subset(self, shots: Ints) -> Shots:
+        """Only these shots (rising)."""
+        frames = _spans(self.frame_start[shots], self.frame_start[shots + 1])
+        sources = _spans(self.source_start[shots], self.source_start[shots + 1])
+        ends = _spans(self.source_start[shots] + shots, self.source_start[shots + 1] + shots + 1)
+        source_start = _starts(np.diff(self.source_start)[shots])
+        moved = np.repeat(source_start[:-1] - self.source_start[shots], self._count(shots))
+        return Shots(
+            video_id=[self.video_id[i] for i in shots.tolist()],
+            first=self.first[shots],
+            height=self.height[shots],
+            camera_kind=[self.camera_kind[i] for i in shots.tolist()],
+            frame_start=_starts(self._count(shots)),
+            source_start=source_start,
+            times_s=self.times_s[frames],
+            source=self.source[frames] + moved,
+            person=self.person[frames],
+            boxes=self.boxes[frames],
+            confidences=self.confidences[frames],
+            speed=self.speed[frames],
+            acceleration=self.acceleration[frames],
+            camera=self.camera[sources],
+            source_times_s=self.source_times_s[ends],
+        )
 
-    def camera_between(self) -> NDArray[np.bool_]:
-        """Did the camera move at [F] or on the way from the measured frame before?"""
-        out = np.zeros(len(self.frames), bool)
-        before = 0
-        for i, frame in enumerate(self.frames):
-            out[i] = self.moving[before : frame + 1].any()
-            before = int(frame) + 1
-        return out
+    def _count(self, shots: Ints) -> Ints:
+        return np.diff(self.frame_start)[shots]
 
 
-def score_shot(
-    detection: dict[str, Any],
-    camera: NDArray[np.floating],
-    times_s: NDArray[np.floating],
-    end_s: float,
-    camera_max: float,
-) -> ShotScores:
-    """Scores from a row of `detections`, and of the whole video ``camera`` [V] scores,
-    ``times_s`` [V] of the frames and ``end_s``, when the last one ends."""
-    first, last = int(detection["first"]), int(detection["last"])
-    ends = np.append(np.asarray(times_s, np.float64), end_s)
-    scores = np.asarray(camera, np.float64)
-    frames = np.asarray(detection["ordinals"], np.int64) - first
-    keypoints = unflatten(np.asarray(detection["keypoints"], np.float64), -1, 17, 3)
-    person = np.asarray(detection["person"], np.int64)
-    measured_s = np.asarray(detection["times_s"], np.float64)
-    speed, acceleration = motion_scores(keypoints, person, measured_s)
-    return ShotScores(
-        video_id=str(detection["video_id"]),
+def shots_of_rows(rows: Sequence[Mapping[str, Any]]) -> Shots:
+    """Rows of `detections`, one or more, as `Tables.rows` gives them."""
+    flat, lengths = {}, {}
+    for name in LIST_COLUMNS:
+        each = [np.ravel(row[name]) for row in rows]
+        flat[name] = np.concatenate(each)
+        lengths[name] = np.array([len(values) for values in each])
+    return _shots({name: [row[name] for row in rows] for name in PLAIN_COLUMNS}, flat, lengths)
+
+
+def shots_of_table(table: pa.Table) -> Shots:
+    """Rows of `detections` as Arrow holds them; no Python object is made for a frame."""
+    flat, lengths = {}, {}
+    for name in LIST_COLUMNS:
+        column = table.column(name).combine_chunks()
+        offsets = column.offsets.to_numpy()
+        flat[name] = column.values.to_numpy(zero_copy_only=False)[offsets[0] : offsets[-1]]
+        lengths[name] = np.diff(offsets)
+    return _shots({name: table.column(name).to_pylist() for name in PLAIN_COLUMNS}, flat, lengths)
+
+
+def _shots(
+    plain: Mapping[str, Sequence[Any]],
+    flat: Mapping[str, NDArray[Any]],
+    lengths: Mapping[str, NDArray[Any]],
+) -> Shots:
+    first = np.asarray(plain["first"], np.int64)
+    frames, sources = _starts(lengths["ordinals"]), _starts(lengths["source_camera"])
+    if not lengths["ordinals"].all():
+        raise ValueError("a shot of detections has no measured frame")
+    moved = np.repeat(sources[:-1] - first, lengths["ordinals"])
+    count = int(frames[-1])
+    return Shots(
+        video_id=plain["video_id"],
         first=first,
-        times_s=measured_s,
-        frames=frames,
-        person=person,
-        boxes=unflatten(np.asarray(detection["boxes"], np.float64), -1, 5),
-        keypoints=keypoints,
-        source_times_s=ends[first : last + 2],
-        camera=scores[first : last + 1],
-        moving=camera_moving(scores, camera_max)[first : last + 1],
-        height=int(detection["height"]),
-        speed=speed,
-        acceleration=acceleration,
+        height=np.asarray(plain["height"], np.float64),
+        camera_kind=plain["camera_kind"],
+        frame_start=frames,
+        source_start=sources,
+        times_s=np.asarray(flat["times_s"], np.float64),
+        source=np.asarray(flat["ordinals"], np.int64) + moved,
+        person=np.asarray(flat["person"], np.int64),
+        boxes=unflatten(flat["boxes"], count, 5),
+        confidences=np.ascontiguousarray(
+            unflatten(flat["keypoints"], count, 17, 3)[:, :, 2], np.float32
+        ),
+        speed=np.asarray(flat["speed_bh_s"], np.float64),
+        acceleration=np.asarray(flat["acceleration_bh_s2"], np.float64),
+        camera=np.asarray(flat["source_camera"], np.float64),
+        source_times_s=np.asarray(flat["source_times_s"], np.float64),
     )
 
 
-def motion_scores(
-    keypoints: Floats, person: NDArray[np.int64], times_s: Floats
-) -> tuple[Floats, Floats]:
-    """Mean keypoint speed [F] (body heights per second) and acceleration [F] (per second squared).
-
-    ``keypoints`` [F, 17, 3], ``person`` [F], ``times_s`` [F]. The speed of a frame is that of the
-    way from the measured frame before, if both show the same person; the acceleration is the mean
-    length of the change of the keypoints' velocities about the frame. Else nan.
-    """
-    count = len(keypoints)
-    speed, acceleration = np.full(count, np.nan), np.full(count, np.nan)
-    if count < 2:
-        return speed, acceleration
-    size = body_heights(keypoints, person, times_s)
-    dt = np.diff(times_s)
-    same = (person[1:] >= 0) & (person[1:] == person[:-1]) & (dt > 0)
-    seen = keypoints[:, :, 2] > SPEED_CONFIDENCE
-    both = seen[1:] & seen[:-1] & same[:, None]  # [F - 1, 17]
-    velocity = np.zeros((count - 1, 17, 2))
-    velocity[same] = (
-        np.diff(keypoints[:, :, :2], axis=0)[same] / (dt * size[1:])[same][:, None, None]
-    )
-    speed[1:] = _mean_where(np.linalg.norm(velocity, axis=2), both)
-    change = np.linalg.norm(np.diff(velocity, axis=0), axis=2)  # [F - 2, 17]
-    span = (dt[1:] + dt[:-1]) / 2
-    acceleration[1:-1] = _mean_where(change, both[1:] & both[:-1]) / np.where(
-        span > 0, span, np.nan
-    )
-    return speed, acceleration
+def _starts(lengths: NDArray[np.integer]) -> Ints:
+    """[0, l0, l0 + l1, …]."""
+    return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
 
 
-def body_heights(keypoints: Floats, person: NDArray[np.int64], times_s: Floats) -> Floats:
-    """Body height [F] in pixels, from shoulders, hips, knees and ankles; nan where nobody.
-
-    Robust against foreshortening and crouching: a high percentile of the frames about.
-    """
-    xy = keypoints[:, :, :2]
-    torso = np.linalg.norm(xy[:, [5, 6]].mean(1) - xy[:, [11, 12]].mean(1), axis=1)
-    thigh = np.linalg.norm(xy[:, [11, 12]] - xy[:, [13, 14]], axis=2).max(1)
-    shank = np.linalg.norm(xy[:, [13, 14]] - xy[:, [15, 16]], axis=2).max(1)
-    each = (torso + thigh + shank) / SHOULDERS_TO_ANKLES
-    out = np.full(len(keypoints), np.nan)
-    for i in np.flatnonzero(person >= 0):
-        near = (person == person[i]) & (np.abs(times_s - times_s[i]) <= HEIGHT_WINDOW_S)
-        out[i] = max(np.percentile(each[near], HEIGHT_PERCENTILE), 1.0)
-    return out
+def _spans(start: Ints, stop: Ints) -> Ints:
+    """The numbers of every [start, stop), one span after the other."""
+    length = stop - start
+    return np.arange(int(length.sum())) + np.repeat(start - _starts(length)[:-1], length)
 
 
-def _mean_where(values: Floats, where: NDArray[np.bool_]) -> Floats:
-    """Row means of [N, 17] over the marked entries; nan in rows with none."""
-    count = where.sum(1)
-    total = np.where(where, values, 0.0).sum(1)
-    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+def _flip_runs(flags: Bools, starts: Ints, *, value: bool, shorter: int, ends: bool) -> Bools:
+    """Flip runs of ``value`` shorter than ``shorter``; those that touch the beginning or the end
+    of a shot (which begin at ``starts``) only where ``ends``."""
+    if not len(flags):
+        return flags
+    new = np.concatenate([[True], flags[1:] != flags[:-1]])
+    new[starts] = True
+    begin = np.flatnonzero(new)
+    stop = np.append(begin[1:], len(flags))
+    flip = (stop - begin < shorter) & (flags[begin] == value)
+    if not ends:
+        edge = np.zeros(len(flags) + 1, bool)
+        edge[starts] = edge[-1] = True
+        flip &= ~edge[begin] & ~edge[stop]
+    return flags ^ np.repeat(flip, stop - begin)

@@ -1,45 +1,38 @@
 """`filter`: the verdicts. Four filters over stored scores; what passes is cut into clips.
 
 No model and no video is needed: a changed threshold is a matter of seconds. The rules are those
-of the K2M paper, appendix A.2 (docs/recipes.md says what it leaves open and what we chose).
+of the K2M paper, appendix A.2; docs/filter.md says what it leaves open and what we chose.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import itertools
+import hashlib
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from motionkit.errors import UsageError
-from motionkit.stage import Dropped, Item, Kept, Outcome, Tables, clip_id, digest
-from motionkit.stages._scores import ShotScores, score_shot
+from motionkit.stage import Dropped, Item, Kept, Outcome, Tables, clip_id
+from motionkit.stages._judge import (
+    FRAME_REASONS,
+    REASONS,
+    STRETCH_REASONS,
+    Verdicts,
+    judge_shots,
+    max_over,
+    mean_over,
+)
+from motionkit.stages._scores import COLUMNS, Floats, Shots, shots_of_rows
 from motionkit.video.camera import CAMERA_MAX
 
-#: Why a frame fails, in the order in which the filters are asked. The first answer counts: where
-#: nobody is seen nothing can be said about confidence, and hidden legs alone take a quarter of the
-#: keypoints, so "lower-body-hidden" says more than "low-confidence".
-FRAME_REASONS: tuple[str, ...] = (
-    "camera-moving",
-    "no-person",
-    "lower-body-hidden",
-    "low-confidence",
-    "too-small",
-    "too-fast",
-)
-#: Why a stretch of passing frames is dropped all the same.
-STRETCH_REASONS: tuple[str, ...] = ("too-short", "too-still")
-#: A stretch shorter than this is told under the reason of a longer failing neighbour.
-_SHORT_S = 0.5
-#: Presentation times are rounded: containers keep milliseconds.
-_TICK_S = 0.002
-#: Failures that a detector has for a moment in the middle of a good stretch.
-_BRIDGED: frozenset[str] = frozenset({"no-person", "low-confidence", "lower-body-hidden"})
+__all__ = ["FRAME_REASONS", "STRETCH_REASONS", "Filter", "candidate_rows", "drop_table"]
+
+#: Shots that are judged in one go.
+_TOGETHER = 256
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,15 +60,19 @@ class Filter:
     """Mean keypoint speed over a clip below this is a frozen pose."""
     gap_max_s: float = 0.5
     """A momentary failure between two passing frames at most this far apart is let pass."""
+    hold_max_s: float = 1.0
+    """A source frame shown for longer is a gap in the recording, and no clip goes across it."""
     min_s: float = 2.0
     """Shortest clip."""
     max_s: float = 10.0
     """Longest clip; a longer stretch is cut into equal parts."""
 
     name: ClassVar[str] = "filter"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     table: ClassVar[str] = "verdicts"
-    reads: ClassVar[tuple[str, ...]] = ("videos", "scans", "detections")
+    reads: ClassVar[tuple[str, ...]] = ("detections",)
+    #: A verdict takes less time than sending its scores to another process.
+    in_process: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
@@ -91,38 +88,37 @@ class Filter:
 
     def identity(self, tables: Tables) -> dict[str, Any]:
         """Thresholds, and what was read."""
-        return {
-            **dataclasses.asdict(self),
-            "scans": tables.fingerprint("scans"),
-            "detections": tables.fingerprint("detections"),
-        }
+        return {**dataclasses.asdict(self), "detections": tables.fingerprint("detections")}
 
-    def items(self, tables: Tables) -> Iterator[Item]:
+    def ids(self, tables: Tables) -> Iterator[tuple[str, str | None]]:
         """Every shot that the first pass measured, whether it saw somebody or not."""
-        videos: dict[str, tuple[Any, float]] = {}
-        for row in tables.rows("videos", ["video_id", "frame_times_s", "duration_s"]):
-            videos.setdefault(row["video_id"], (row["frame_times_s"], float(row["duration_s"])))
-        cameras = {r["video_id"]: r["camera"] for r in tables.rows("scans", ["video_id", "camera"])}
-        columns = ["video_id", "first", "last", "height", "ordinals", "times_s", "boxes"]
-        columns += ["keypoints", "person", "outcome"]
-        for row in tables.rows("detections", columns, outcome=None):
-            if row["outcome"] == "failed":
-                continue
-            times_s, end_s = videos[row["video_id"]]
-            data = {"detection": row, "camera": cameras[row["video_id"]]}
-            yield Item(row["item_id"], {**data, "times_s": times_s, "end_s": end_s})
+        for row in tables.rows("detections", ["outcome"], outcome=None):
+            if row["outcome"] != "failed":
+                yield row["item_id"], None
+
+    def items(self, tables: Tables, wanted: Container[str] | None = None) -> Iterator[Item]:
+        """The wanted shots with their stored scores; no other table is read."""
+        only = None if wanted is None else ("item_id", wanted)
+        rows: list[dict[str, Any]] = []
+        for row in tables.rows("detections", (*COLUMNS, "outcome"), outcome=None, only=only):
+            if row["outcome"] != "failed":
+                rows.append(row)
+            if len(rows) == _TOGETHER:
+                yield from _items(rows)
+                rows = []
+        yield from _items(rows)
 
     def setup(self) -> None:
         """Nothing to load."""
 
     def process(self, item: Item) -> Outcome:
         """Kept where a clip came out; else Dropped with the reason that took most of the time."""
-        data = item.data
-        scores = score_shot(
-            data["detection"], data["camera"], data["times_s"], data["end_s"], self.camera_max
-        )
-        candidates = judge(scores, self)
-        row = {"video_id": scores.video_id, "candidates": candidates}
+        together: _Together | None = item.data.get("together")
+        detection = item.data["detection"]
+        candidates = together.take(item.id, self) if together is not None else None
+        if candidates is None:
+            (candidates,) = judged([detection], self)
+        row = {"video_id": detection["video_id"], "candidates": candidates}
         if any(c["outcome"] == "kept" for c in candidates):
             return Kept(row)
         seconds = {line["reason"]: line["seconds"] for line in drop_table([row])}
@@ -133,26 +129,76 @@ class Filter:
         return Dropped(reason, longest["measured"], longest["threshold"], row)
 
 
-def judge(scores: ShotScores, params: Filter) -> list[dict[str, Any]]:
-    """Candidates (`records.CANDIDATE`) of a shot in order of time: kept clips, dropped stretches.
+class _Together:
+    """Rows judged in one go: thirty times as fast as each by itself, with the same result."""
 
-    A frame is judged by itself; momentary failures of the detector are bridged; runs of passing
-    frames of one person are cut into clips of ``min_s`` to ``max_s``. A clip's frames are exact:
-    it begins and ends with a frame that passed, and holds none taken by a moving camera.
+    def __init__(self, rows: list[dict[str, Any]]) -> None:
+        self._rows = rows
+        self._candidates: dict[str, list[dict[str, Any]]] | None = None
+
+    def take(self, item_id: str, params: Filter) -> list[dict[str, Any]] | None:
+        """Candidates of a row, once; None where the rows cannot be judged together, because one
+        of them is malformed: judged by itself only that one fails."""
+        if self._candidates is None:
+            try:
+                found = judged(self._rows, params)
+            except (ValueError, IndexError, TypeError):
+                found = []
+            ids = [row["item_id"] for row in self._rows]
+            self._candidates = dict(zip(ids, found, strict=False))
+            self._rows = []
+        return self._candidates.pop(item_id, None)
+
+
+def _items(rows: list[dict[str, Any]]) -> Iterator[Item]:
+    together = _Together(rows)
+    for row in rows:
+        yield Item(row["item_id"], {"detection": row, "together": together})
+
+
+def judged(rows: Sequence[dict[str, Any]], params: Filter) -> list[list[dict[str, Any]]]:
+    """The candidates (`records.CANDIDATE`) of each of ``rows`` of `detections`, in order of time:
+    kept clips and dropped stretches."""
+    shots = shots_of_rows(rows)
+    verdicts = judge_shots(shots, params)
+    out: list[list[dict[str, Any]]] = [[] for _ in rows]
+    for place, candidate in zip(
+        verdicts.shot.tolist(), candidate_rows(shots, verdicts, params), strict=True
+    ):
+        out[place].append(candidate)
+    return out
+
+
+def candidate_rows(shots: Shots, verdicts: Verdicts, params: Filter) -> list[dict[str, Any]]:
+    """Verdicts with their scores, as `records.CANDIDATE`.
+
+    ``measured`` is the value of the frames that failed, on average (camera and speed: at most).
     """
-    reasons = _bridge(frame_reasons(scores, params), scores, params)
-    candidates: list[dict[str, Any]] = []
-    for start, stop in _stretches(reasons, scores):
-        if not reasons[start]:
-            first, last = int(scores.frames[start]), int(scores.frames[stop - 1])
-            candidates += _clips(scores, params, first, last)
-            continue
-        # Source frames between a passing and a failing measured frame were not judged good.
-        after_pass = start > 0 and not reasons[start - 1]
-        first = int(scores.frames[start - 1]) + 1 if after_pass else int(scores.frames[start])
-        last = int(scores.frames[stop] if stop < len(reasons) else len(scores.moving)) - 1
-        candidates.append(_candidate(scores, params, first, last, reasons[start]))
-    return candidates
+    low, high = verdicts.low, verdicts.high
+    values = _scores_of(shots, verdicts, params)
+    measured, threshold = _decided(shots, verdicts, params, values)
+    source = verdicts.shot.tolist()
+    moved = (shots.first - shots.source_start[:-1])[verdicts.shot]
+    first, last = (verdicts.first + moved).tolist(), (verdicts.last + moved).tolist()
+    boxes = np.rint(shots.boxes[:, :4]).astype("<i4")
+    columns = {
+        "first": first,
+        "last": last,
+        "t0_s": verdicts.t0_s.tolist(),
+        "t1_s": verdicts.t1_s.tolist(),
+        "outcome": ["dropped" if code else "kept" for code in verdicts.code.tolist()],
+        "reason": [REASONS[code] or None for code in verdicts.code.tolist()],
+        "measured": measured,
+        "threshold": threshold,
+        **{name: _told(column) for name, column in values.items()},
+        "camera_kind": [shots.camera_kind[i] for i in source],
+    }
+    ids = [
+        clip_id(shots.video_id[i], a, b, _person(boxes[f:g].tobytes()))
+        for i, a, b, f, g in zip(source, first, last, low.tolist(), high.tolist(), strict=True)
+    ]
+    names = ["clip_id", *columns]
+    return [dict(zip(names, row, strict=True)) for row in zip(ids, *columns.values(), strict=True)]
 
 
 def drop_table(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -171,183 +217,73 @@ def drop_table(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{"reason": r, "stretches": stretches[r], "seconds": seconds[r]} for r in ordered]
 
 
-def frame_reasons(scores: ShotScores, params: Filter) -> list[str]:
-    """For each measured frame why it fails (`FRAME_REASONS`), or "" where it passes."""
-    with np.errstate(invalid="ignore"):  # nan: the speed cannot be told, so it is not too high
-        fast = (scores.speed > params.speed_max_bh_s) | (
-            scores.acceleration > params.acceleration_max_bh_s2
-        )
-    failing = (
-        scores.camera_between(),
-        scores.person < 0,
-        scores.lower_confidence() <= params.lower_confidence_min,
-        scores.confident_share(params.confidence) <= params.confident_share_min,
-        scores.box_height_about() <= params.box_height_min,
-        fast,
-    )
-    reasons = [""] * len(scores.frames)
-    for reason, mask in reversed(list(zip(FRAME_REASONS, failing, strict=True))):
-        for i in np.flatnonzero(mask):
-            reasons[i] = reason
-    return reasons
-
-
-def _bridge(reasons: list[str], scores: ShotScores, params: Filter) -> list[str]:
-    """Let short failures of the detector pass, between passing frames of the same person."""
-    out = list(reasons)
-    passing = [i for i, reason in enumerate(reasons) if not reason]
-    for a, b in itertools.pairwise(passing):
-        between = reasons[a + 1 : b]
-        if (
-            between
-            and scores.person[a] == scores.person[b]
-            and scores.times_s[b] - scores.times_s[a] <= params.gap_max_s + 1e-6
-            and all(reason in _BRIDGED for reason in between)
-        ):
-            out[a + 1 : b] = [""] * len(between)
-    return out
-
-
-def _stretches(reasons: list[str], scores: ShotScores) -> list[tuple[int, int]]:
-    """Runs [start, stop) of measured frames: passing ones of one person, failing ones of one
-    reason. Runs of a few frames tell nobody anything: beside a longer failing run they join it
-    (a passing frame or two amid failures too); ``reasons`` is changed accordingly."""
-    runs: list[tuple[int, int]] = []
-    person = -1
-    for i, reason in enumerate(reasons):
-        here = int(scores.person[i])
-        same = bool(runs) and reason == reasons[i - 1]
-        if same and not reason and here >= 0 and person >= 0 and here != person:
-            same = False
-        if here >= 0:
-            person = here
-        if same:
-            runs[-1] = (runs[-1][0], i + 1)
-        else:
-            runs.append((i, i + 1))
-    while (joined := _join_one(runs, reasons, scores)) is not None:
-        runs = joined
-    return runs
-
-
-def _join_one(
-    runs: list[tuple[int, int]], reasons: list[str], scores: ShotScores
-) -> list[tuple[int, int]] | None:
-    """``runs`` with the shortest run under `_SHORT_S` joined to its longer failing neighbour."""
-    length = [_seconds(scores, start, stop) for start, stop in runs]
-    for k in sorted(range(len(runs)), key=lambda k: (length[k], k)):
-        if length[k] >= _SHORT_S:
-            return None
-        near = [n for n in (k - 1, k + 1) if 0 <= n < len(runs) and reasons[runs[n][0]]]
-        if not near or max(length[n] for n in near) < length[k]:
-            continue
-        target = max(near, key=lambda n: (length[n], -n))
-        reason = reasons[runs[target][0]]
-        for i in range(*runs[k]):
-            reasons[i] = reason
-        low, high = min(k, target), max(k, target)
-        # The neighbour beyond may have the same reason now.
-        while low > 0 and reasons[runs[low - 1][0]] == reason:
-            low -= 1
-        while high + 1 < len(runs) and reasons[runs[high + 1][0]] == reason:
-            high += 1
-        return [*runs[:low], (runs[low][0], runs[high][1]), *runs[high + 1 :]]
-    return None
-
-
-def _seconds(scores: ShotScores, start: int, stop: int) -> float:
-    end = scores.times_s[stop] if stop < len(scores.times_s) else scores.source_times_s[-1]
-    return float(end - scores.times_s[start])
-
-
-def _clips(scores: ShotScores, params: Filter, first: int, last: int) -> list[dict[str, Any]]:
-    """A passing stretch (source frames within the shot) as clips, or as one dropped stretch."""
-    times = scores.source_times_s
-    begin, end = float(times[first]), float(times[last + 1])
-    length = end - begin
-    if length < params.min_s - _TICK_S:
-        return [_candidate(scores, params, first, last, "too-short")]
-    parts = 1
-    if length > params.max_s + _TICK_S:
-        # A part begins with the first frame after its time, so it may be a frame longer.
-        longest_frame = float(np.diff(times[first : last + 2]).max())
-        parts = math.ceil(length / max(params.max_s - longest_frame, params.max_s / 2))
-    cuts = begin + length * np.arange(1, parts) / parts
-    starts = [first, *(int(np.searchsorted(times, cut - _TICK_S)) for cut in cuts), last + 1]
-    out = []
-    for a, b in itertools.pairwise(starts):
-        speed = _mean(scores.speed[_inside(scores, a, b - 1)])
-        still = speed is not None and speed < params.speed_min_bh_s
-        out.append(_candidate(scores, params, a, b - 1, "too-still" if still else ""))
-    return out
-
-
-def _inside(scores: ShotScores, first: int, last: int) -> NDArray[np.bool_]:
-    return (scores.frames >= first) & (scores.frames <= last)
-
-
-def _candidate(
-    scores: ShotScores, params: Filter, first: int, last: int, reason: str
-) -> dict[str, Any]:
-    """A `records.CANDIDATE` of the source frames first..last (within the shot, both inside).
-
-    ``measured`` is the value of the frames that failed, on average (camera and speed: at most).
-    """
-    inside = _inside(scores, first, last)
-    seen = inside & (scores.person >= 0)
-    t0_s, t1_s = float(scores.source_times_s[first]), float(scores.source_times_s[last + 1])
-    lower, share = scores.lower_confidence(), scores.confident_share(params.confidence)
-    size = scores.box_height_about()
-
-    def failing(score: NDArray[np.float64], limit: float) -> tuple[float | None, float]:
-        return _mean(score[seen & (score <= limit)]), limit
-
-    values = {
-        "camera": float(scores.camera[first : last + 1].max()),
-        "speed_bh_s": _mean(scores.speed[inside]),
-        "acceleration_bh_s2": _mean(scores.acceleration[inside]),
-        "confident_share": _mean(share[seen]),
-        "lower_body_share": _mean((lower > params.lower_confidence_min)[seen]),
-        "box_height": _mean(scores.box_height()[seen]),
-    }
-    top_speed, top_acceleration = _max(scores.speed[inside]), _max(scores.acceleration[inside])
-    fast: tuple[float | None, float | None] = (top_speed, params.speed_max_bh_s)
-    if (top_speed or 0.0) <= params.speed_max_bh_s:
-        fast = (top_acceleration, params.acceleration_max_bh_s2)
-    decided: dict[str, tuple[float | None, float | None]] = {
-        "": (None, None),
-        "camera-moving": (values["camera"], params.camera_max),
-        "no-person": (float(seen.sum() / max(inside.sum(), 1)), None),
-        "lower-body-hidden": failing(lower, params.lower_confidence_min),
-        "low-confidence": failing(share, params.confident_share_min),
-        "too-small": failing(size, params.box_height_min),
-        "too-fast": fast,
-        "too-still": (values["speed_bh_s"], params.speed_min_bh_s),
-        "too-short": (t1_s - t0_s, params.min_s),
-    }
-    measured, threshold = decided[reason]
-    boxes = np.rint(scores.boxes[inside, :4]).astype(int).tolist()
-    source_first, source_last = scores.first + first, scores.first + last
+def _scores_of(shots: Shots, verdicts: Verdicts, params: Filter) -> dict[str, Floats]:
+    """The score columns of `records.CANDIDATE` [C]; nan where there is none."""
+    low, high, seen = verdicts.low, verdicts.high, shots.person >= 0
+    share = shots.confident_share(params.confidence)
+    lower = (shots.lower_confidence > params.lower_confidence_min).astype(np.float64)
     return {
-        "clip_id": clip_id(scores.video_id, source_first, source_last, digest(boxes, 8)),
-        "first": source_first,
-        "last": source_last,
-        "t0_s": t0_s,
-        "t1_s": t1_s,
-        "outcome": "dropped" if reason else "kept",
-        "reason": reason or None,
-        "measured": measured,
-        "threshold": threshold,
-        **values,
+        "camera": max_over(shots.camera, verdicts.first, verdicts.last + 1),
+        "speed_bh_s": mean_over(shots.speed, low, high),
+        "acceleration_bh_s2": mean_over(shots.acceleration, low, high),
+        "confident_share": mean_over(share, low, high, seen),
+        "lower_body_share": mean_over(lower, low, high, seen),
+        "box_height": mean_over(shots.box_height, low, high, seen),
     }
 
 
-def _mean(values: NDArray[np.floating] | NDArray[np.bool_]) -> float | None:
-    told = np.asarray(values, np.float64)
-    told = told[~np.isnan(told)]
-    return float(told.mean()) if len(told) else None
+def _decided(
+    shots: Shots, verdicts: Verdicts, params: Filter, values: dict[str, Floats]
+) -> tuple[list[float | None], list[float | None]]:
+    """The value and the threshold that decided each candidate; None where none did."""
+    low, high, seen = verdicts.low, verdicts.high, shots.person >= 0
+
+    def failing(score: Floats, limit: float) -> Floats:
+        return mean_over(score, low, high, seen & (score <= limit))
+
+    top = max_over(shots.speed, low, high)
+    jerk = max_over(shots.acceleration, low, high)
+    fast = top > params.speed_max_bh_s
+    share = shots.confident_share(params.confidence)
+    deciding: dict[str, tuple[Floats, Any]] = {
+        "frame-gap": (
+            max_over(shots.shown_s, verdicts.first, verdicts.last + 1),
+            params.hold_max_s,
+        ),
+        "camera-moving": (values["camera"], params.camera_max),
+        "no-person": (mean_over(seen.astype(np.float64), low, high), np.nan),
+        "lower-body-hidden": (
+            failing(shots.lower_confidence, params.lower_confidence_min),
+            params.lower_confidence_min,
+        ),
+        "low-confidence": (
+            failing(share, params.confident_share_min),
+            params.confident_share_min,
+        ),
+        "too-small": (
+            failing(shots.box_height_about, params.box_height_min),
+            params.box_height_min,
+        ),
+        "too-fast": (
+            np.where(fast, top, jerk),
+            np.where(fast, params.speed_max_bh_s, params.acceleration_max_bh_s2),
+        ),
+        "too-short": (verdicts.t1_s - verdicts.t0_s, params.min_s),
+        "too-still": (values["speed_bh_s"], params.speed_min_bh_s),
+    }
+    measured = np.full(len(low), np.nan)
+    threshold = measured.copy()
+    for reason, (value, limit) in deciding.items():
+        mine = verdicts.code == REASONS.index(reason)
+        measured[mine] = value[mine]
+        threshold[mine] = np.broadcast_to(limit, len(low))[mine]
+    return _told(measured), _told(threshold)
 
 
-def _max(values: NDArray[np.float64]) -> float | None:
-    told = values[~np.isnan(values)]
-    return float(told.max()) if len(told) else None
+def _told(column: Floats) -> list[float | None]:
+    return [None if value != value else value for value in column.tolist()]
+
+
+def _person(boxes: bytes) -> str:
+    """Names a person by where the first pass saw them: another first pass gives another clip."""
+    return hashlib.sha256(boxes).hexdigest()[:8]

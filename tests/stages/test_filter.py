@@ -1,18 +1,21 @@
 """The verdicts: every reason, exact frames, clip lengths."""
 
 import dataclasses
+import itertools
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from motionkit.errors import UsageError
-from motionkit.records import CANDIDATE
+from motionkit.records import CANDIDATE, TABLES
 from motionkit.stage import Dropped, Item, Kept
-from motionkit.stages._scores import ShotScores, score_shot
-from motionkit.stages.detect import measured_ordinals
-from motionkit.stages.filter import Filter, drop_table, judge
-from motionkit.video.camera import CAMERA_MAX
+from motionkit.stages._judge import judge_shots
+from motionkit.stages._scores import COLUMNS, LIST_COLUMNS, shots_of_rows, shots_of_table
+from motionkit.stages.detect import measured_ordinals, motion_columns
+from motionkit.stages.filter import Filter, drop_table, judged
+from motionkit.video.camera import CAMERA_MAX, camera_moving
 
 HEIGHT = 400  # of the picture
 
@@ -71,15 +74,15 @@ class Shot:
             "boxes": boxes.ravel(),
             "keypoints": keypoints.astype(np.float32).ravel(),
             "person": self.person,
+            **motion_columns(keypoints, self.person, self.times_s),
+            "camera_kind": "static",
+            "source_times_s": np.append(self.source_s, self.seconds),
+            "source_camera": self.camera,
         }
 
-    def scores(self, params: Filter | None = None) -> ShotScores:
-        limit = (params or Filter()).camera_max
-        return score_shot(self.row(), self.camera, self.source_s, self.seconds, limit)
-
     def verdicts(self, **parameters: Any) -> list[dict[str, Any]]:
-        params = Filter(**parameters)
-        return judge(self.scores(params), params)
+        (candidates,) = judged([self.row()], Filter(**parameters))
+        return candidates
 
 
 def brief(candidates: list[dict[str, Any]]) -> list[tuple[int, int, str | None]]:
@@ -197,7 +200,9 @@ def test_a_frozen_person_is_too_still() -> None:
 def test_speed_does_not_depend_on_the_size_of_the_picture() -> None:
     small, large = Shot(4.0), Shot(4.0, size=400)
     large.keypoints = small.keypoints * np.array([2, 2, 1])
-    assert large.scores().speed[1:] == pytest.approx(small.scores().speed[1:], rel=1e-5)
+    for name in ("speed_bh_s", "acceleration_bh_s2"):
+        assert large.row()[name] == pytest.approx(small.row()[name], rel=1e-4, nan_ok=True)
+    assert large.row()["body_height_px"] == pytest.approx(2 * small.row()["body_height_px"])
 
 
 def test_a_short_lapse_of_the_detector_is_bridged_a_long_one_cuts() -> None:
@@ -233,9 +238,7 @@ def test_other_boxes_give_another_clip() -> None:
 
 
 def process(shot: Shot, **parameters: Any) -> Kept | Dropped:
-    data = {"detection": shot.row(), "camera": shot.camera}
-    data |= {"times_s": shot.source_s, "end_s": shot.seconds}
-    return Filter(**parameters).process(Item("v-shot", data))
+    return Filter(**parameters).process(Item("v-shot", {"detection": shot.row()}))
 
 
 def test_a_shot_without_clips_is_dropped_for_what_took_most_of_it() -> None:
@@ -267,23 +270,101 @@ def test_wrong_parameters_are_told() -> None:
         Filter(min_s=6.0)
 
 
+class FakeTables:
+    """Holds rows of `detections`, and nothing else may be read."""
+
+    def __init__(self, rows: list[dict[str, Any]]) -> None:
+        self.detections = rows
+
+    def rows(
+        self, table: str, columns: Any, *, outcome: str | None = "kept", only: Any = None
+    ) -> Any:
+        assert (table, outcome) == ("detections", None)
+        for row in self.detections:
+            if only is None or row[only[0]] in only[1]:
+                yield {name: row[name] for name in ["item_id", *columns]}
+
+    def fingerprint(self, table: str) -> str:
+        return table
+
+
 def test_failed_detections_have_no_verdict_and_dropped_ones_do() -> None:
     good = Shot(4.0).row()
     rows = [good, dict(good, item_id="b", outcome="failed"), dict(good, item_id="c")]
-    tables = {
-        "detections": rows,
-        "videos": [{"video_id": "v", "frame_times_s": Shot(4.0).source_s, "duration_s": 4.0}],
-        "scans": [{"video_id": "v", "camera": np.zeros(120)}],
-    }
-
-    class Fake:
-        def rows(self, table: str, columns: Any, *, outcome: str | None = "kept") -> Any:
-            assert table != "detections" or outcome is None
-            return iter(tables[table])
-
-        def fingerprint(self, table: str) -> str:
-            return table
-
-    items = list(Filter().items(Fake()))
+    tables: Any = FakeTables(rows)
+    items = list(Filter().items(tables))
     assert [item.id for item in items] == ["v-shot", "c"]
+    assert [name for name, _ in Filter().ids(tables)] == ["v-shot", "c"]
+    assert [item.id for item in Filter().items(tables, {"c"})] == ["c"]
     assert isinstance(Filter().process(items[0]), Kept)
+
+
+def spoiled(rng: np.random.Generator, name: str) -> dict[str, Any]:
+    """A shot in which filters fail here and there for a while."""
+    shot = Shot(float(rng.choice([0.04, 1.0, 4.0, 13.0, 25.0])))
+    frames = len(shot.ordinals)
+
+    def moments(share: float, length: int) -> np.ndarray:
+        return np.repeat(rng.random(frames // length + 1) < share, length)[:frames]
+
+    shot.keypoints[moments(0.2, 4), 15, 2] = 0.1
+    shot.keypoints[moments(0.1, 2), :6, 2] = 0.3
+    shot.keypoints[moments(0.1, 1), :, 0] += 200
+    shot.box_height[moments(0.2, 15)] = 80
+    shot.person[moments(0.3, 20)] = 1
+    shot.person[moments(0.15, 2)] = -1
+    shot.camera[rng.random(shot.count) < 0.05] = 0.01
+    return dict(shot.row(), item_id=name)
+
+
+def test_many_shots_together_get_the_verdicts_of_each_alone() -> None:
+    rng = np.random.default_rng(5)
+    rows = [spoiled(rng, f"v-{i}") for i in range(60)]
+    tables: Any = FakeTables(rows)
+    together = [Filter().process(item) for item in Filter().items(tables)]
+    alone = [Filter().process(Item(row["item_id"], {"detection": row})) for row in rows]
+    assert together == alone
+    assert {c["reason"] for o in alone for c in o.row["candidates"]} >= {
+        None, "camera-moving", "no-person", "lower-body-hidden", "too-fast", "too-short",
+    }  # fmt: skip
+    for row, outcome in zip(rows, alone, strict=True):
+        spans = [(c["first"], c["last"]) for c in outcome.row["candidates"]]
+        assert all(a <= b for a, b in spans)
+        assert all(b < c for (_, b), (c, _) in itertools.pairwise(spans))
+        assert spans[0][0] == row["first"] and spans[-1][1] <= row["last"]
+
+
+def test_one_malformed_row_fails_alone() -> None:
+    rows = [dict(Shot(4.0).row(), item_id=name) for name in "abc"]
+    rows[1]["boxes"] = rows[1]["boxes"][:7]
+    tables: Any = FakeTables(rows)
+    first, second, third = Filter().items(tables)
+    assert isinstance(Filter().process(first), Kept)
+    with pytest.raises(ValueError, match="reshape"):
+        Filter().process(second)
+    assert isinstance(Filter().process(third), Kept)
+
+
+def test_camera_flags_are_those_of_the_scan_score() -> None:
+    rng = np.random.default_rng(1)
+    rows = [spoiled(rng, f"v-{i}") for i in range(20)]
+    for row in rows:
+        row["source_camera"] = (rng.random(len(row["source_camera"])) < 0.4).astype(np.float32)
+    flags = shots_of_rows(rows).moving(0.5)
+    each = [camera_moving(row["source_camera"], 0.5) for row in rows]
+    assert flags.tolist() == np.concatenate(each).tolist()
+
+
+def test_rows_read_as_arrow_give_the_same_scores() -> None:
+    rng = np.random.default_rng(2)
+    rows = [spoiled(rng, f"v-{i}") for i in range(12)]
+    schema = pa.schema([TABLES["detections"].field(name) for name in COLUMNS])
+    columns = {n: [np.asarray(r[n]).ravel().tolist() if n in LIST_COLUMNS else r[n] for r in rows]
+               for n in COLUMNS}  # fmt: skip
+    table = pa.table(columns, schema=schema)
+    whole = judge_shots(shots_of_table(table.slice(3)), Filter())
+    some = judge_shots(shots_of_rows(rows[3:]), Filter())
+    part = judge_shots(shots_of_rows(rows).subset(np.arange(3, 12)), Filter())
+    for other in (some, part):
+        for field in dataclasses.fields(whole):
+            assert getattr(whole, field.name).tolist() == getattr(other, field.name).tolist()
