@@ -8,97 +8,45 @@ files beside the video (`video.sidecars`).
 from __future__ import annotations
 
 import dataclasses
-import glob
 import hashlib
-import os
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Iterator
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
-from motionkit.errors import UsageError
-from motionkit.stage import Item, Kept, Outcome, Tables, digest
+from motionkit.errors import InputError, UsageError
+from motionkit.records import TABLES
+from motionkit.sources.listing import SidecarNames, find_sources, manifests_of
+from motionkit.sources.manifest import ManifestIndex
+from motionkit.sources.stretches import apply_rows
+from motionkit.stage import Dropped, Item, Kept, Outcome, Tables, digest
 from motionkit.video.decode import choose_decoder
+from motionkit.video.frame_folder import describe_folder, folder_stamp
+from motionkit.video.frame_folder import describe_folder, folder_stamp
+from motionkit.video.mevis import MEVIS_FPS, find_mevis
 from motionkit.video.probe import frame_rate, index_packets, is_variable
 from motionkit.video.problems import problems_of
 from motionkit.video.sidecars import read_sidecars
 from motionkit.video.survey import survey
 
-#: What counts as a video inside a folder; a file named directly may have any name.
-EXTENSIONS: Final = frozenset(
-    {
-        ".mp4", ".m4v", ".mov", ".3gp", ".mkv", ".webm", ".avi", ".wmv", ".flv", ".ogv", ".gif",
-        ".ts", ".mts", ".m2ts", ".mpg", ".mpeg",
-    }
-)  # fmt: skip
 _BLOCK: Final = 2**20
 
 
-@dataclasses.dataclass(frozen=True)
-class SourceFile:
-    """One file to ingest: its absolute ``path``, and ``source``, what the user named."""
-
-    path: str
-    source: str
-
-
-def find_sources(sources: Sequence[str]) -> list[SourceFile]:
-    """The files that ``sources`` name: files, folders (searched to the bottom for the names of
-    `EXTENSIONS`, hidden files and folders left out), or glob patterns.
-
-    Sorted by path within each source; a file named twice appears once. Raises UsageError for a
-    source that does not exist, a pattern or a folder without a video, and for no source at all.
-    """
-    if not sources:
-        raise UsageError("no source given", hint="name a video file, a folder or a pattern")
-    found: dict[str, SourceFile] = {}
-    for source in sources:
-        for path in _paths(source):
-            absolute = os.path.abspath(path)  # noqa: PTH100 - resolve() would follow links
-            found.setdefault(absolute, SourceFile(absolute, source))
-    return list(found.values())
-
-
-def _paths(source: str) -> list[Path]:
-    given = Path(source).expanduser()
-    if given.is_dir():
-        paths = _videos_below(given)
-        if not paths:
-            known = " ".join(sorted(EXTENSIONS))
-            raise UsageError(f"the folder {source} holds no video", hint=f"looked for {known}")
-        return paths
-    if given.exists():
-        return [given]
-    if glob.has_magic(source):
-        # Path.glob takes no absolute patterns.
-        matches = (Path(m) for m in glob.glob(str(given), recursive=True))  # noqa: PTH207
-        paths = sorted(p for m in matches for p in ([m] if m.is_file() else _videos_below(m)))
-        if paths:
-            return paths
-        raise UsageError(f"no file matches {source}")
-    raise UsageError(f"there is no file or folder {source}", hint="check the path")
-
-
-def _videos_below(folder: Path) -> list[Path]:
-    return sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in EXTENSIONS
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-        and path.is_file()
-    )
+#: What a download's row says of the video it became.
+_ABOUT: Final = ("page_url", "platform", "platform_id", "title", "uploader", "downloaded")
 
 
 @dataclasses.dataclass(frozen=True)
 class Ingest:
-    """Register source files (see `find_sources`)."""
+    """Register source files (see `sources.listing`) and everything that `fetch` has downloaded."""
 
     sources: tuple[str, ...] = ()
-    """Files, folders or glob patterns."""
+    """Files, folders, glob patterns, manifests (CSV, JSON lines, Parquet), and addresses, which
+    are fetched first."""
 
     name: ClassVar[str] = "ingest"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     table: ClassVar[str] = "videos"
-    reads: ClassVar[tuple[str, ...]] = ()
+    reads: ClassVar[tuple[str, ...]] = ("downloads",)
 
     def identity(self, tables: Tables) -> dict[str, Any]:
         """Nothing: which files there are is said by the items, so that a second `ingest` of
@@ -106,17 +54,57 @@ class Ingest:
         return {}
 
     def ids(self, tables: Tables) -> Iterator[tuple[str, str | None]]:
-        """One item a file; its stamp changes when the file does (size, time of change)."""
-        for file in find_sources(self.sources):
-            yield _item_id(file.path), _stamp(file.path)
+        """One item a video, one a bad row of a manifest. A video's stamp changes with its file
+        (size, time of change), the texts beside it, and its rows in the manifests."""
+        manifests = manifests_of(self.sources)
+        for found in self._videos(tables, manifests):
+            yield _item_id(found.path), found.stamp
+        bad = set()
+        for manifest in manifests:
+            for row in manifest.bad():
+                bad.add(_row_id(manifest, row.line))
+                yield _row_id(manifest, row.line), digest(row.message, 16)
+        for item_id in _failed_rows(tables, manifests):
+            if item_id not in bad:
+                yield item_id, _CORRECTED
 
     def items(self, tables: Tables, wanted: Container[str] | None = None) -> Iterator[Item]:
-        """The wanted files."""
-        for file in find_sources(self.sources):
-            item_id = _item_id(file.path)
+        """The wanted videos with what is known of them, and the wanted bad rows."""
+        manifests = manifests_of(self.sources)
+        for found in self._videos(tables, manifests):
+            item_id = _item_id(found.path)
             if wanted is None or item_id in wanted:
-                data = {"path": file.path, "source": file.source}
-                yield Item(item_id, data, _stamp(file.path))
+                yield Item(item_id, _data(found, manifests), found.stamp)
+        bad = set()
+        for manifest in manifests:
+            for row in manifest.bad():
+                item_id = _row_id(manifest, row.line)
+                bad.add(item_id)
+                if wanted is None or item_id in wanted:
+                    place = {"path": str(manifest.path), "source": str(manifest.path)}
+                    data = {"kind": "bad-row", "code": row.code, "message": row.message, **place}
+                    yield Item(item_id, data, digest(row.message, 16))
+        for item_id in _failed_rows(tables, manifests):
+            if item_id not in bad and (wanted is None or item_id in wanted):
+                yield Item(item_id, {"kind": _CORRECTED, "path": None, "source": None}, _CORRECTED)
+
+    def _videos(self, tables: Tables, manifests: list[ManifestIndex]) -> Iterator[_Video]:
+        """The local files of the sources, then the downloads."""
+        beside = SidecarNames()
+        for file in find_sources(self.sources):
+            stamp = folder_stamp(file.path) if file.kind == "frames" else _stamp(file.path, beside)
+            said = _versions(manifests, file.path)
+            yield _Video(file.path, file.source, file.kind, digest([stamp, said], 16), {})
+        if not _there(tables, "downloads"):
+            return
+        columns = ["path", "url", "size_bytes", "licence", "attempt", *_ABOUT]
+        for row in tables.rows("downloads", columns):
+            # Our own file: it changes only when it is fetched again, and may be deleted when
+            # everything has been made of it.
+            said = _versions(manifests, row["url"])
+            stamp = digest([row["size_bytes"], row["attempt"], said], 16)
+            about = {name: row[name] for name in ("licence", *_ABOUT)}
+            yield _Video(row["path"], row["url"], "file", stamp, about)
 
     def context(self, item: Item) -> dict[str, Any]:
         """What a failed row says too: which file it was."""
@@ -127,20 +115,93 @@ class Ingest:
 
     def process(self, item: Item) -> Outcome:
         """Hash, decode to the end, read sidecars. Raises InputError: `container.open_video`'s
-        codes, no-frames, corrupt."""
-        return Kept(describe(item.data["path"], item.data["source"]))
+        codes, no-frames, corrupt; bad-range, bad-row for a manifest's rows."""
+        data = item.data
+        if data["kind"] == "bad-row":
+            raise InputError(data["code"], data["message"])
+        if data["kind"] == _CORRECTED:
+            return Dropped("row-corrected")
+        path, source = data["path"], data["source"]
+        if data["kind"] == "frames":
+            found = {"captions": [], "licence": None, **describe_folder(path), "source": source}
+        else:
+            found = describe(path, source)
+        video = {**dict.fromkeys(TABLES["videos"].names), **found}
+        for name, value in data.get("about", {}).items():
+            if value is not None:
+                video[name] = value
+        if data.get("rows"):
+            apply_rows(video, data["rows"])
+        return Kept(video)
+
+
+_CORRECTED: Final = "corrected"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Video:
+    path: str
+    source: str
+    kind: str  # file | frames
+    stamp: str
+    about: dict[str, Any]  # columns of its download
+
+
+def _data(found: _Video, manifests: list[ManifestIndex]) -> dict[str, Any]:
+    rows = [
+        {**dataclasses.asdict(row), "manifest": manifest.path.name}
+        for manifest in manifests
+        for key in dict.fromkeys((found.path, found.source))
+        for row in manifest.rows(key)
+    ]
+    about = dict(found.about)
+    if not about:  # a local file whose manifest says where it can be fetched again
+        about["page_url"] = next((row["url"] for row in rows if row["url"]), None)
+    return {
+        "path": found.path,
+        "source": found.source,
+        "kind": found.kind,
+        "about": about,
+        "rows": rows,
+    }
+
+
+def _versions(manifests: list[ManifestIndex], key: str) -> list[str]:
+    """Digests of what the manifests say of a file or address."""
+    return [said for manifest in manifests if (said := manifest.version(key)) is not None]
+
+
+def _failed_rows(tables: Tables, manifests: list[ManifestIndex]) -> list[str]:
+    """Ids of the rows of these manifests that were recorded as bad, by this run or another."""
+    if not manifests or not _there(tables, "videos"):
+        return []
+    paths = {str(manifest.path) for manifest in manifests}
+    rows = tables.rows("videos", ["path"], outcome="failed", only=("path", paths))
+    return sorted(row["item_id"] for row in rows if row["item_id"].startswith("row-"))
+
+
+def _there(tables: Tables, table: str) -> bool:
+    try:
+        tables.fingerprint(table)
+    except UsageError:  # its stage has not run
+        return False
+    return True
 
 
 def _item_id(path: str) -> str:
     return f"src-{digest([path], 16)}"
 
 
-def _stamp(path: str) -> str:
+def _row_id(manifest: ManifestIndex, line: int) -> str:
+    return f"row-{digest([str(manifest.path), line], 16)}"
+
+
+def _stamp(path: str, beside: SidecarNames) -> list[Any] | str:
     try:
         stat = Path(path).stat()
-    except OSError:  # gone since it was listed: the work itself says so
+    except (OSError, ValueError):  # gone since it was listed: the work itself says so
         return "missing"
-    return digest([stat.st_size, stat.st_mtime_ns], 16)
+    return [stat.st_size, stat.st_mtime_ns, beside.facts(path)]
 
 
 def describe(path: str, source: str) -> dict[str, Any]:
@@ -171,6 +232,7 @@ def describe(path: str, source: str) -> dict[str, Any]:
         "duration_s": duration,
         "frames_declared": index.frames_declared,
         "frames_decoded": len(times),
+        "frames_damaged": found.lost + int(found.damaged.sum()),
         "variable_rate": is_variable(times),
         "decoder": choose_decoder(path) if found.whole else "pyav-counted",
         "problems": problems,

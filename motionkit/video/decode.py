@@ -3,6 +3,9 @@
 Both give the same pictures, ordinals and presentation times on sound files (tested bit for
 bit). decord 0.6 is the faster one, but wrong or dead on AV1, MPEG transport streams, files cut
 with an edit list and truncated files: those are told from the packets before it is asked.
+
+Where the frames that decode are not those that the packets announce (damaged files, repaired
+time stamps), "pyav-counted" numbers them by a `survey.survey` of the whole file.
 """
 
 from __future__ import annotations
@@ -19,9 +22,16 @@ from numpy.typing import NDArray
 from motionkit.errors import InputError
 from motionkit.video.container import open_video, pictures
 from motionkit.video.probe import PacketIndex, clockwise, index_packets, turned
+from motionkit.video.survey import survey
 
 #: A chunk of full-size frames is cut short at this many bytes, however many frames were asked.
 CHUNK_BYTES: Final = 64 * 2**20
+
+#: What ``decoder`` may be.
+DECODERS: Final = ("decord", "pyav", "pyav-counted")
+
+#: decord keeps its decoded pictures: larger ones than this many pixels are read with PyAV.
+_DECORD_PIXELS: Final = 2**21 + 2**17
 
 #: Where decord 0.6 was found exact. In MPEG transport streams it gave the last frame sixty times.
 _DECORD_CONTAINERS: Final = ("mov,mp4", "matroska")
@@ -56,34 +66,39 @@ def read_frames(
 ) -> Iterator[FrameChunk]:
     """Frames ``first``, ``first + step``, … up to and with ``last``, or the given ``ordinals``.
 
-    ``ordinals`` must not fall; a repeated one is given once for each time. ``decoder`` is
-    "decord", "pyav" or None (the right one for the file; pass `videos.decoder` to be sure that
-    two passes agree). ``max_height`` shrinks higher pictures, keeping their shape. A chunk holds
-    at most ``chunk`` frames, and at most about 64 MiB of full-size pictures. A file that ends
-    early gives the frames it has.
+    ``ordinals`` must not fall; a repeated one is given once for each time. ``decoder`` is one of
+    `DECODERS`, or None for what `choose_decoder` says. Pass `videos.decoder` to be sure that two
+    passes agree: only `ingest` has seen whether all of a file decodes. ``max_height`` shrinks
+    higher pictures, keeping their shape. A chunk holds at most ``chunk`` frames, and at most about
+    64 MiB of full-size pictures. A file that ends early gives the frames it has.
 
     Raises ValueError for arguments that make no sense; InputError: the codes of
     `container.open_video`, no-frames, corrupt (also in the middle of reading).
     """
-    if decoder not in (None, "decord", "pyav"):
-        raise ValueError(f"decoder {decoder!r} is unknown; use 'decord', 'pyav' or None")
+    if decoder is not None and decoder not in DECODERS:
+        raise ValueError(f"decoder {decoder!r} is unknown; use {', '.join(DECODERS)} or None")
     if chunk < 1 or step < 1 or first < 0 or (max_height is not None and max_height < 1):
         raise ValueError("chunk, step and max_height start at 1, first at 0")
-    index = index_packets(path)
-    wanted = _wanted(index, first, last, step, ordinals)
     use = decoder or choose_decoder(path)
+    frames = _announced(path) if use != "pyav-counted" else _counted(path)
+    wanted = _wanted(frames, first, last, step, ordinals)
     read = _read_decord if use == "decord" else _read_pyav
-    return read(path, index, wanted, max_height, chunk)
+    return read(path, frames, wanted, max_height, chunk)
 
 
 def choose_decoder(path: str) -> str:
-    """ "decord" where it reads the file right, else "pyav". Opens the file, decodes nothing.
+    """The right one of `DECODERS` as far as the packets say. Opens the file, decodes next to
+    nothing: whether every packet decodes is found by `survey.survey` alone, and where it does
+    not, "pyav-counted" is right.
 
     Raises InputError as `probe.index_packets` does.
     """
     index = index_packets(path)
-    exact = index.container.startswith(_DECORD_CONTAINERS)
-    if not exact or index.codec == "av1" or index.truncated or not index.seekable:
+    if not index.timed or index.truncated:
+        return "pyav-counted"
+    if not index.container.startswith(_DECORD_CONTAINERS) or not index.seekable:
+        return "pyav"
+    if index.codec == "av1" or index.stored_width * index.stored_height > _DECORD_PIXELS:
         return "pyav"
     try:
         reader = _open_decord(path)
@@ -95,15 +110,65 @@ def choose_decoder(path: str) -> str:
     return "decord"
 
 
+@dataclasses.dataclass(frozen=True)
+class _Frames:
+    """How the pictures of a file are numbered. ``keys`` [K] are ordinals where decoding may
+    start; with any, ``pts`` [F] rise and tell which picture a decoded one is; with none, pictures
+    are counted from the first. ``size`` and ``rotation``: what every picture is brought to; None
+    for the first picture's own."""
+
+    times_s: NDArray[np.float64]
+    pts: NDArray[np.int64]
+    keys: NDArray[np.int64]
+    stored: tuple[int, int]
+    size: tuple[int, int] | None
+    rotation: int | None
+
+
+def _announced(path: str) -> _Frames:
+    """By the packets."""
+    index = index_packets(path)
+    return _Frames(
+        times_s=index.times_s,
+        pts=index.pts,
+        keys=np.flatnonzero(index.keys) if _may_seek(index) else np.zeros(0, np.int64),
+        stored=(index.stored_width, index.stored_height),
+        size=None,
+        rotation=None,
+    )
+
+
+def _counted(path: str) -> _Frames:
+    """By what decodes. Reading starts only at key frames that decode without an error: from
+    there on the decoder gives what it gives when it comes from the beginning."""
+    index, found = index_packets(path), survey(path)
+    keys = np.zeros(0, np.int64)
+    if _may_seek(index) and not found.repaired:
+        sound = ~found.damaged & np.isin(found.pts, index.pts[index.keys])
+        keys = np.flatnonzero(sound)
+    return _Frames(
+        times_s=found.times_s,
+        pts=found.pts,
+        keys=keys,
+        stored=(found.width, found.height),
+        size=(found.width, found.height),
+        rotation=found.rotation,
+    )
+
+
+def _may_seek(index: PacketIndex) -> bool:
+    return index.seekable and index.container.startswith(_SEEK_CONTAINERS)
+
+
 def _wanted(
-    index: PacketIndex,
+    frames: _Frames,
     first: int,
     last: int | None,
     step: int,
     ordinals: Sequence[int] | NDArray[np.integer] | None,
 ) -> NDArray[np.int32]:
     if ordinals is None:
-        end = len(index.pts) if last is None else last + 1
+        end = len(frames.times_s) if last is None else last + 1
         return np.arange(first, end, step, dtype=np.int32)
     chosen = np.asarray(ordinals, np.int32)
     if len(chosen) and (chosen[0] < 0 or (np.diff(chosen) < 0).any()):
@@ -143,23 +208,23 @@ def _shrunk(frame: NDArray[np.uint8], max_height: int | None) -> NDArray[np.uint
     return cv2.resize(frame, size, interpolation=cv2.INTER_AREA)
 
 
-def _fitting(index: PacketIndex, chunk: int) -> int:
-    frame_bytes = max(1, index.stored_width * index.stored_height * 3)
+def _fitting(frames: _Frames, chunk: int) -> int:
+    frame_bytes = max(1, frames.stored[0] * frames.stored[1] * 3)
     return max(1, min(chunk, CHUNK_BYTES // frame_bytes))
 
 
 def _read_decord(
-    path: str, index: PacketIndex, wanted: NDArray[np.int32], max_height: int | None, chunk: int
+    path: str, frames: _Frames, wanted: NDArray[np.int32], max_height: int | None, chunk: int
 ) -> Iterator[FrameChunk]:
     try:
         reader = _open_decord(path)
-        wanted = wanted[wanted < min(len(reader), len(index.times_s))]
-        count = _fitting(index, chunk)
+        wanted = wanted[wanted < min(len(reader), len(frames.times_s))]
+        count = _fitting(frames, chunk)
         for start in range(0, len(wanted), count):
             part = wanted[start : start + count]
             batch = _get_batch(reader, part.tolist())
-            frames = batch if max_height is None else [_shrunk(f, max_height) for f in batch]
-            yield FrameChunk(part, index.times_s[part], np.asarray(frames))
+            shrunk = batch if max_height is None else [_shrunk(f, max_height) for f in batch]
+            yield FrameChunk(part, frames.times_s[part], np.asarray(shrunk))
     except _DecordFailure as error:
         raise InputError(
             "corrupt", f"{Path(path).name} is damaged: it cannot be decoded to its end"
@@ -167,60 +232,65 @@ def _read_decord(
 
 
 def _read_pyav(
-    path: str, index: PacketIndex, wanted: NDArray[np.int32], max_height: int | None, chunk: int
+    path: str, frames: _Frames, wanted: NDArray[np.int32], max_height: int | None, chunk: int
 ) -> Iterator[FrameChunk]:
-    wanted = wanted[wanted < len(index.times_s)]
-    count = _fitting(index, chunk)
-    size: tuple[int, int] | None = None
+    wanted = wanted[wanted < len(frames.times_s)]
+    count = _fitting(frames, chunk)
+    size, rotation = frames.size, frames.rotation
     kept: list[NDArray[np.uint8]] = []
     position = 0  # in wanted: the next one to find
-    for ordinal, picture in _numbered(path, index, wanted):
+    for ordinal, picture in _numbered(path, frames, wanted):
         size = size or (picture.width, picture.height)
+        rotation = clockwise(picture) if rotation is None else rotation
         frame: NDArray[np.uint8] | None = None
         while position < len(wanted) and wanted[position] == ordinal:
             if frame is None:
-                frame = _shrunk(_shown(picture, size), max_height)
+                frame = _shrunk(_shown(picture, size, rotation), max_height)
             kept.append(frame)
             position += 1
             if len(kept) == count:
-                yield _chunk(index, wanted[position - count : position], kept)
+                yield _chunk(frames, wanted[position - count : position], kept)
                 kept = []
         if position == len(wanted):
             break
     if kept:
-        yield _chunk(index, wanted[position - len(kept) : position], kept)
+        yield _chunk(frames, wanted[position - len(kept) : position], kept)
 
 
 def _chunk(
-    index: PacketIndex, ordinals: NDArray[np.int32], frames: list[NDArray[np.uint8]]
+    frames: _Frames, ordinals: NDArray[np.int32], pictures_: list[NDArray[np.uint8]]
 ) -> FrameChunk:
-    return FrameChunk(ordinals, index.times_s[ordinals], np.stack(frames))
+    return FrameChunk(ordinals, frames.times_s[ordinals], np.stack(pictures_))
 
 
-def _shown(picture: Any, size: tuple[int, int]) -> NDArray[np.uint8]:
-    # Streams may change their size on the way; the first picture's size holds for all.
-    width, height = size
-    frame = picture.to_ndarray(format="rgb24", width=width, height=height)
-    return turned(frame, clockwise(picture))
+def _shown(picture: Any, size: tuple[int, int], rotation: int) -> NDArray[np.uint8]:
+    # Streams may change their size on the way; the first picture's size and turn hold for all.
+    frame = picture.to_ndarray(format="rgb24", width=size[0], height=size[1])
+    return turned(frame, rotation)
 
 
-def _numbered(
-    path: str, index: PacketIndex, wanted: NDArray[np.int32]
-) -> Iterator[tuple[int, Any]]:
+def _numbered(path: str, frames: _Frames, wanted: NDArray[np.int32]) -> Iterator[tuple[int, Any]]:
     """Decoded pictures with their ordinals, from shortly before the first wanted one on."""
     if not len(wanted):
         return
-    start = 0
-    if index.seekable and wanted[0] >= SEEK_FROM and index.container.startswith(_SEEK_CONTAINERS):
-        keys = np.flatnonzero(index.keys[: wanted[0] + 1])
-        start = int(keys[-1]) if len(keys) else 0
+    if Path(path).is_dir():
+        from motionkit.video.frame_folder import folder_pictures
+
+        yield from folder_pictures(path, dict.fromkeys(wanted.tolist()))
+        return
+    before = frames.keys[frames.keys <= wanted[0]]
+    start = int(before[-1]) if len(before) and wanted[0] >= SEEK_FROM else 0
     container, stream = open_video(path)
     with container:
         if start:
-            container.seek(int(index.pts[start]), stream=stream, backward=True)
-        for count, picture in enumerate(pictures(container, stream, Path(path).name)):
-            # A picture before the key frame (an open group) may be broken, but is not wanted.
-            ordinal = int(np.searchsorted(index.pts, picture.pts)) if start else count
-            if ordinal >= len(index.times_s):
+            container.seek(int(frames.pts[start]), stream=stream, backward=True)
+        for count, picture in enumerate(pictures(container, stream)):
+            ordinal = count
+            if start:
+                # A picture before the key frame (an open group) may be broken, but is not wanted.
+                ordinal = int(np.searchsorted(frames.pts, picture.pts))
+                if ordinal < len(frames.pts) and frames.pts[ordinal] != picture.pts:
+                    continue
+            if ordinal >= len(frames.times_s):
                 return
             yield ordinal, picture

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,9 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from motionkit.errors import InputError
-from motionkit.video.container import open_video, packets, pictures
+from motionkit.video.container import open_video, packets, pictures, video_streams
 
 FloatArray = NDArray[np.float64]
+
+#: Declared rates outside are damaged headers: frames a second.
+RATE_MIN: Final = 0.01
+RATE_MAX: Final = 1000.0
 
 #: Frame lengths within this share of their median count as a constant rate. Containers with
 #: ticks of a millisecond round 1/30 s to 33 or 34 ms (1.5 % off), film at 60 fps to 16 or 17.
@@ -34,9 +38,11 @@ class PacketIndex:
     [F] the same in the stream's own ticks, unshifted; ``keys`` [F] where decoding can start.
     ``edit_list``: some packets are decoded but not shown. ``truncated``: the file ends inside a
     packet or holds fewer than declared. ``timed``: the container gives presentation times; False
-    means that frames were counted at the declared rate. ``seekable``: frames can be told by
+    means that packets were counted at the declared rate. ``seekable``: frames can be told by
     ``pts`` alone, so reading may start in the middle; False means: count from the first frame.
-    The stored size is pixels before any rotation.
+    The stored size is pixels before any rotation. ``start_s``: the first frame's time after the
+    container's beginning. ``streams`` counts video streams, covers left out; the first is read.
+    ``pixel_aspect``: width of a pixel over its height.
     """
 
     codec: str
@@ -53,6 +59,9 @@ class PacketIndex:
     truncated: bool
     timed: bool
     seekable: bool
+    start_s: float = 0.0
+    streams: int = 1
+    pixel_aspect: float = 1.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,14 +96,12 @@ def probe(path: str) -> VideoInfo:
     Raises InputError: the codes of `container.open_video`, no-frames, corrupt.
     """
     index = index_packets(path)
-    container, stream = open_video(path)
-    with container:
-        for picture in pictures(container, stream, Path(path).name):
-            rotation = clockwise(picture)
-            width, height = picture.width, picture.height
-            break
-        else:
-            raise InputError("no-frames", f"{Path(path).name}: no picture can be decoded")
+    for picture in pictures_of(path):
+        rotation = clockwise(picture)
+        width, height = picture.width, picture.height
+        break
+    else:
+        raise InputError("no-frames", f"{Path(path).name}: no picture can be decoded")
     if rotation % 180:
         width, height = height, width
     duration = float(index.times_s[-1]) + index.last_length_s
@@ -114,6 +121,21 @@ def probe(path: str) -> VideoInfo:
         truncated=index.truncated,
         times_s=index.times_s,
     )
+
+
+def pictures_of(path: str) -> Iterator[Any]:
+    """Decoded pictures (PyAV frames) of a video file or a folder of frames, in the order shown.
+
+    Raises InputError as `container.open_video`, or as `frame_folder.folder_pictures`.
+    """
+    if Path(path).is_dir():
+        from motionkit.video.frame_folder import folder_pictures
+
+        yield from (picture for _, picture in folder_pictures(path))
+        return
+    container, stream = open_video(path)
+    with container:
+        yield from pictures(container, stream)
 
 
 def clockwise(picture: Any) -> int:
@@ -157,6 +179,10 @@ def index_packets(path: str) -> PacketIndex:
     Raises InputError as `container.open_video` does, and no-frames.
     """
     file = Path(path).absolute()
+    if file.is_dir():
+        from motionkit.video.frame_folder import folder_index
+
+        return folder_index(file)
     try:
         found = file.stat()
         stamp = (found.st_size, found.st_mtime_ns)
@@ -169,75 +195,112 @@ def index_packets(path: str) -> PacketIndex:
 def _index(path: str, size: int, mtime_ns: int) -> PacketIndex:
     container, stream = open_video(path)
     with container:
-        shown: dict[int, tuple[bool, int]] = {}  # pts → key frame, duration
-        edit_list = corrupt = untimed = double = False
-        first_is_key: bool | None = None
-        form = container.format.name
-        declared = stream.frames or None
-        end_s = 0.0  # of whatever lasts longest, sound included
-        # Matroska declares no frame count, only how long the longest stream is.
-        for packet in packets(container, stream if declared else None):
-            if packet.size == 0:
-                continue
-            if packet.pts is not None:
-                shown_for = float((packet.pts + (packet.duration or 0)) * packet.time_base)
-                end_s = max(end_s, shown_for)
-            if packet.stream_index != stream.index:
-                continue
-            if packet.is_corrupt:
-                corrupt = True
-            elif packet.is_discard:
-                edit_list = True
-            elif packet.pts is None or form == "avi":
-                # AVI has no presentation times; what FFmpeg makes of B-frames there is wrong.
-                untimed = True
-                break
-            else:
-                if first_is_key is None:
-                    first_is_key = packet.is_keyframe
-                double = double or packet.pts in shown
-                shown[packet.pts] = (packet.is_keyframe, packet.duration or 0)
         codec = stream.codec_context.codec.canonical_name
         stored = stream.codec_context.width, stream.codec_context.height
-        claimed_s = (container.duration or 0) / 1e6 if "matroska" in form else 0.0
+        form = container.format.name
         tick = float(stream.time_base)
-        rate = stream.average_rate or stream.guessed_rate
-    length = 1 / float(rate) if rate else 1 / 30
+        rate = _plausible(stream.average_rate) or _plausible(stream.guessed_rate)
+        claimed_s = (container.duration or 0) / 1e6 if "matroska" in form else 0.0
+        # MP4 and Matroska count from 0; other containers from wherever their first packet lies.
+        zero_s = 0.0
+        if not form.startswith(("mov,mp4", "matroska")):
+            zero_s = (container.start_time or 0) / 1e6
+        aspect = float(stream.sample_aspect_ratio or 0) or 1.0
+        streams = len(video_streams(container))
+        declared = stream.frames if stream.frames > 0 else None
+        seen = _read_packets(container, stream, sound_too=declared is None)
+    length = 1 / rate if rate else 1 / 30
+    shown = seen.shown
+    # AVI has no presentation times; what FFmpeg makes of B-frames there is wrong.
+    untimed = form == "avi" or seen.unstamped > len(shown)
     if untimed:
-        shown = _count_untimed(path, max(1, round(length / tick)))
+        ticks = max(1, round(length / tick))
+        shown = {i * ticks: (i == 0, ticks) for i in range(seen.count)}
     if not shown:
         raise InputError("no-frames", f"{Path(path).name} holds no picture that is shown")
-    pts = np.array(sorted(shown), np.int64)
-    times = (pts - pts[0]) * tick
-    last = shown[int(pts[-1])][1] * tick
+    ordered = sorted(shown)
+    pts = np.array(ordered, np.int64)
+    times = np.array([(p - ordered[0]) * tick for p in ordered])  # int64 might overflow
+    last = shown[ordered[-1]][1] * tick
     if last <= 0:
         last = float(np.median(np.diff(times))) if len(times) > 1 else length
     # A list that begins before 0 was cut with an edit list even where no packet is marked.
-    edit_list = edit_list or int(pts[0]) < 0
-    short = claimed_s - end_s > max(0.25, 0.02 * claimed_s)
-    if declared is not None and not edit_list and not untimed:
-        short = len(pts) < declared
+    edit_list = not untimed and (seen.hidden or ordered[0] < 0)
+    short = claimed_s - seen.end_s > max(0.25, 0.02 * claimed_s)
+    if declared is not None and not edit_list:
+        short = seen.count < declared
+    exact = not (seen.unstamped or seen.doubled)
     return PacketIndex(
         codec=codec,
         container=form,
         stored_width=stored[0],
         stored_height=stored[1],
         frames_declared=declared,
-        rate_declared=float(rate) if rate else None,
+        rate_declared=rate,
         pts=pts,
         times_s=times,
-        keys=np.array([shown[int(p)][0] for p in pts], bool),
+        keys=np.array([shown[p][0] for p in ordered], bool),
         last_length_s=last,
         edit_list=edit_list,
-        truncated=corrupt or short,
+        truncated=seen.cut or short,
         timed=not untimed,
-        seekable=bool(first_is_key) and not (edit_list or corrupt or untimed or double),
+        seekable=seen.first_is_key and exact and not (edit_list or seen.cut or untimed),
+        start_s=ordered[0] * tick - zero_s if not untimed else 0.0,
+        streams=streams,
+        pixel_aspect=aspect,
     )
 
 
-def _count_untimed(path: str, ticks: int) -> dict[int, tuple[bool, int]]:
-    """No presentation times in the container: decode, and count at the declared rate."""
-    container, stream = open_video(path)
-    with container:
-        count = sum(1 for _ in pictures(container, stream, Path(path).name))
-    return {i * ticks: (i == 0, ticks) for i in range(count)}
+@dataclasses.dataclass
+class _Packets:
+    """What the packets say: ``shown`` maps pts to (key frame, duration) for frames that are shown;
+    ``count`` of these; ``unstamped`` of them without pts; ``end_s`` of the longest stream."""
+
+    shown: dict[int, tuple[bool, int]]
+    count: int = 0
+    unstamped: int = 0
+    doubled: bool = False
+    hidden: bool = False
+    cut: bool = False
+    first_is_key: bool = False
+    end_s: float = 0.0
+
+    def add(self, packet: Any) -> None:
+        if packet.is_discard:
+            self.hidden = True
+            return
+        self.count += 1
+        if self.count == 1:
+            self.first_is_key = packet.is_keyframe
+        if packet.pts is None:
+            self.unstamped += 1
+            return
+        self.doubled = self.doubled or packet.pts in self.shown
+        self.shown[packet.pts] = (packet.is_keyframe, max(0, packet.duration or 0))
+
+
+def _read_packets(container: Any, stream: Any, *, sound_too: bool) -> _Packets:
+    # Matroska declares no frame count, only how long the longest stream is: sound counts too.
+    seen = _Packets({})
+    last: Any = None
+    for packet in packets(container, None if sound_too else stream):
+        if packet.size == 0:
+            continue
+        if packet.pts is not None:
+            shown_for = float((packet.pts + (packet.duration or 0)) * packet.time_base)
+            seen.end_s = max(seen.end_s, shown_for)
+        if packet.stream_index != stream.index:
+            continue
+        if last is not None:
+            seen.add(last)
+        last = packet
+    if last is not None and last.is_corrupt:  # in the middle it need not be: see container.pictures
+        seen.cut = True
+    elif last is not None:
+        seen.add(last)
+    return seen
+
+
+def _plausible(rate: Any) -> float | None:
+    value = float(rate) if rate else 0.0
+    return value if RATE_MIN <= value <= RATE_MAX else None

@@ -67,7 +67,7 @@ def test_problems_are_recorded_and_the_rows_kept(plain: Path, tmp_path: Path) ->
     assert (cut["problems"], cut["frames_decoded"], cut["decoder"]) == (["edit-list"], 25, "pyav")
     assert cut["frame_times_s"][0] == 0.0
     short = row_of(tmp_path / "short.mp4")
-    assert (short["problems"], short["decoder"]) == (["truncated"], "pyav")
+    assert (short["problems"], short["decoder"]) == (["truncated"], "pyav-counted")
     assert 10 < short["frames_decoded"] < short["frames_declared"] == 40
     uneven = row_of(tmp_path / "uneven.mkv")
     assert uneven["problems"] == ["variable-rate", "no-frame-count"]
@@ -131,8 +131,10 @@ def test_missing_sources_are_usage_errors(tmp_path: Path) -> None:
 
 
 @pytest.mark.real
-def test_the_corrupt_real_file_has_a_plain_reason(real_data: Path) -> None:
+def test_the_damaged_real_file_is_kept_and_marked(real_data: Path) -> None:
     path = str(real_data / "videos" / "decord_corrupted.mp4")
-    with pytest.raises(InputError, match="damaged") as caught:
-        Ingest(()).process(Item("x", {"path": path, "source": path}))
-    assert caught.value.code == "corrupt"
+    outcome = Ingest(()).process(Item("x", {"path": path, "source": path}))
+    assert isinstance(outcome, Kept)
+    row = outcome.row
+    assert (row["frames_declared"], row["frames_decoded"], row["frames_damaged"]) == (50, 49, 2)
+    assert (row["problems"][0], row["decoder"]) == ("damaged-frames", "pyav-counted")

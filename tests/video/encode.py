@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from pathlib import Path
 from typing import Final
@@ -32,14 +32,15 @@ def write_video(
     times_s: Iterable[float] | None = None,
     codec: str = "libx264",
     quality: int = 20,
+    options: Mapping[str, str] | None = None,
 ) -> int:
     """Write RGB frames uint8 [H, W, 3] as a video; gives the number of frames written.
 
     All frames have the first one's size; odd sizes lose their last column or row (4:2:0 colour).
     ``times_s`` are presentation times for a variable rate, else frame i is shown at i / fps.
-    ``quality`` is the encoder's constant rate factor: smaller is better. The container follows
-    the name's ending. The file appears under its name only when it is whole. Raises ValueError
-    for no frames or a frame of another size.
+    ``quality`` is the encoder's constant rate factor: smaller is better; ``options`` are further
+    settings of it. The container follows the name's ending. The file appears under its name only
+    when it is whole. Raises ValueError for no frames or a frame of another size.
     """
     target = Path(path)
     partial = target.with_name(f".{target.stem}.partial{target.suffix}")
@@ -52,7 +53,7 @@ def write_video(
             stream = out.add_stream(codec, rate=rate)
             stream.pix_fmt = "yuv420p"
             stream.codec_context.time_base = tick
-            stream.options = {**_OPTIONS.get(codec, {}), "crf": str(quality)}
+            stream.options = {**_OPTIONS.get(codec, {}), "crf": str(quality), **(options or {})}
             shape: tuple[int, int] | None = None
             for frame in frames:
                 height, width = frame.shape[0] // 2 * 2, frame.shape[1] // 2 * 2

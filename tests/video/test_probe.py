@@ -1,5 +1,6 @@
 """Facts of files, and every way in which a file can be unusable."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -90,7 +91,8 @@ def test_unusable_files_have_their_codes(tmp_path: Path) -> None:
     headless = tmp_path / "headless.mp4"
     films.cut_off(tmp_path / "whole.mp4", headless, 0.5)  # the header stands at the end
     assert code_of(tmp_path / "absent.mp4") == "missing-file"
-    assert code_of(tmp_path) == "missing-file"
+    os.mkfifo(tmp_path / "pipe.mp4")  # opening it would wait for a writer
+    assert code_of(tmp_path / "pipe.mp4") == "not-a-file"
     assert code_of(empty) == "empty-file"
     assert code_of(text) == "not-a-video"
     assert code_of(noise) == "not-a-video"
