@@ -21,8 +21,7 @@ from motionkit.sources.stretches import apply_rows
 from motionkit.stage import Dropped, Item, Kept, Outcome, Tables, digest
 from motionkit.video.decode import choose_decoder
 from motionkit.video.frame_folder import describe_folder, folder_stamp
-from motionkit.video.frame_folder import describe_folder, folder_stamp
-from motionkit.video.mevis import MEVIS_FPS, find_mevis
+from motionkit.video.mevis import MEVIS_FPS
 from motionkit.video.probe import frame_rate, index_packets, is_variable
 from motionkit.video.problems import problems_of
 from motionkit.video.sidecars import read_sidecars
@@ -42,6 +41,8 @@ class Ingest:
     sources: tuple[str, ...] = ()
     """Files, folders, glob patterns, manifests (CSV, JSON lines, Parquet), and addresses, which
     are fetched first."""
+    frame_rate: float = MEVIS_FPS
+    """Pictures a second in folders of pictures, which state no rate."""
 
     name: ClassVar[str] = "ingest"
     version: ClassVar[int] = 2
@@ -92,7 +93,10 @@ class Ingest:
         """The local files of the sources, then the downloads."""
         beside = SidecarNames()
         for file in find_sources(self.sources):
-            stamp = folder_stamp(file.path) if file.kind == "frames" else _stamp(file.path, beside)
+            if file.kind == "frames":
+                stamp: Any = [folder_stamp(file.path), self.frame_rate]
+            else:
+                stamp = _stamp(file.path, beside)
             said = _versions(manifests, file.path)
             yield _Video(file.path, file.source, file.kind, digest([stamp, said], 16), {})
         if not _there(tables, "downloads"):
@@ -102,9 +106,9 @@ class Ingest:
             # Our own file: it changes only when it is fetched again, and may be deleted when
             # everything has been made of it.
             said = _versions(manifests, row["url"])
-            stamp = digest([row["size_bytes"], row["attempt"], said], 16)
+            version = digest([row["size_bytes"], row["attempt"], said], 16)
             about = {name: row[name] for name in ("licence", *_ABOUT)}
-            yield _Video(row["path"], row["url"], "file", stamp, about)
+            yield _Video(row["path"], row["url"], "file", version, about)
 
     def context(self, item: Item) -> dict[str, Any]:
         """What a failed row says too: which file it was."""
@@ -117,13 +121,14 @@ class Ingest:
         """Hash, decode to the end, read sidecars. Raises InputError: `container.open_video`'s
         codes, no-frames, corrupt; bad-range, bad-row for a manifest's rows."""
         data = item.data
-        if data["kind"] == "bad-row":
+        if data.get("kind") == "bad-row":
             raise InputError(data["code"], data["message"])
-        if data["kind"] == _CORRECTED:
+        if data.get("kind") == _CORRECTED:
             return Dropped("row-corrected")
         path, source = data["path"], data["source"]
-        if data["kind"] == "frames":
-            found = {"captions": [], "licence": None, **describe_folder(path), "source": source}
+        if data.get("kind") == "frames":
+            found = {"captions": [], "licence": None, **describe_folder(path, self.frame_rate)}
+            found["source"] = source
         else:
             found = describe(path, source)
         video = {**dict.fromkeys(TABLES["videos"].names), **found}

@@ -10,7 +10,9 @@ import pytest
 from motionkit.errors import InputError, UsageError
 from motionkit.records import TABLES
 from motionkit.stage import Item, Kept
-from motionkit.stages.ingest import Ingest, find_sources
+from motionkit.sources.listing import find_sources
+from motionkit.stages.ingest import Ingest
+from tests.stages.fake_tables import FakeTables
 from tests.video import films
 from tests.video.encode import write_video
 
@@ -23,7 +25,7 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def row_of(path: Path) -> dict[str, Any]:
-    (item,) = Ingest((str(path),)).items(None)  # type: ignore[arg-type]
+    (item,) = Ingest((str(path),)).items(FakeTables())
     outcome = Ingest(()).process(item)
     assert isinstance(outcome, Kept)
     assert set(outcome.row) == set(TABLES["videos"].names)
@@ -47,11 +49,11 @@ def test_the_content_names_the_video_and_the_file_the_item(plain: Path, tmp_path
     copy = tmp_path / "copy.mp4"
     copy.write_bytes(plain.read_bytes())
     assert row_of(copy)["video_id"] == row_of(plain)["video_id"]
-    (one,) = Ingest((str(plain),)).items(None)  # type: ignore[arg-type]
-    (other,) = Ingest((str(copy),)).items(None)  # type: ignore[arg-type]
+    (one,) = Ingest((str(plain),)).items(FakeTables())
+    (other,) = Ingest((str(copy),)).items(FakeTables())
     assert one.id != other.id
     write_video(copy, films.numbered(12))
-    (changed,) = Ingest((str(copy),)).items(None)  # type: ignore[arg-type]
+    (changed,) = Ingest((str(copy),)).items(FakeTables())
     assert changed.id == other.id and changed.stamp != other.stamp
 
 
@@ -88,7 +90,7 @@ def test_unusable_files_raise_their_codes(tmp_path: Path) -> None:
     (tmp_path / "text.mp4").write_text("not a video at all\n" * 50)
     films.sound_only(tmp_path / "sound.mp4")
     codes = {}
-    for item in Ingest((str(tmp_path),)).items(None):  # type: ignore[arg-type]
+    for item in Ingest((str(tmp_path),)).items(FakeTables()):
         with pytest.raises(InputError) as caught:
             Ingest(()).process(item)
         codes[Path(item.data["path"]).name] = caught.value.code
@@ -105,7 +107,7 @@ def test_sources_are_files_folders_and_patterns(tmp_path: Path) -> None:
         file = tmp_path / name
         file.parent.mkdir(exist_ok=True)
         file.touch()
-    found = find_sources([str(tmp_path)])
+    found = list(find_sources([str(tmp_path)]))
     relative = [str(Path(f.path).relative_to(tmp_path)) for f in found]
     assert relative == ["a.MKV", "b.mp4", "deep/c.webm"]
     assert {f.source for f in found} == {str(tmp_path)}
@@ -113,7 +115,7 @@ def test_sources_are_files_folders_and_patterns(tmp_path: Path) -> None:
     assert [Path(f.path).name for f in find_sources([pattern])] == ["b.mp4"]
     deep = find_sources([str(tmp_path / "**" / "*.webm")])
     assert [Path(f.path).name for f in deep] == ["c.webm"]
-    both = find_sources([str(tmp_path / "b.mp4"), str(tmp_path)])
+    both = list(find_sources([str(tmp_path / "b.mp4"), str(tmp_path)]))
     assert [Path(f.path).name for f in both] == ["b.mp4", "a.MKV", "c.webm"]
     assert both[0].source == str(tmp_path / "b.mp4")
 
@@ -125,9 +127,9 @@ def test_names_with_brackets_are_files_first(tmp_path: Path) -> None:
 
 
 def test_missing_sources_are_usage_errors(tmp_path: Path) -> None:
-    for sources in ([], [str(tmp_path / "no.mp4")], [str(tmp_path)], [str(tmp_path / "*.mp4")]):
+    for sources in ([str(tmp_path / "no.mp4")], [str(tmp_path)], [str(tmp_path / "*.mp4")]):
         with pytest.raises(UsageError):
-            find_sources(sources)
+            list(find_sources(sources))
 
 
 @pytest.mark.real
