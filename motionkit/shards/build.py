@@ -1,8 +1,8 @@
 """Build a shard set from the tables of a workspace.
 
-Rows are joined by id, never by order, and sorted by sample id. The same tables and parameters
-give the same bytes. Three passes keep memory flat: find the ids, spill the arrays to the disk
-as they come, write the shards one row group at a time.
+Rows are joined by id, never by order, and sorted by sample id. The same tables and options give
+the same bytes, whether the set is built anew or over an older one. Memory holds the ids and one
+row group: payloads are spilled to the disk as they come, and read back in order.
 """
 
 from __future__ import annotations
@@ -11,63 +11,67 @@ import dataclasses
 import json
 import math
 import shutil
-from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from motionkit.errors import UsageError
-from motionkit.records import PIXEL_STEP
 from motionkit.shards.card import data_card
-from motionkit.shards.manifest import Totals, build_manifest, sha256_of, write_groups
+from motionkit.shards.cuts import segment_key, segments
+from motionkit.shards.join import ClipRules, Joined, has_run
+from motionkit.shards.manifest import build_manifest, sha256_of, write_groups
 from motionkit.shards.publish import building_folder, publish_folder
-from motionkit.shards.schema import (
-    SPLITS,
-    rounded,
-    rounded_m2d,
-    sample_schema,
-    writer_options,
-)
-from motionkit.shards.spill import Spill
+from motionkit.shards.schema import SPLITS
+from motionkit.shards.sources import FindGroups, near_duplicates, stage_lineage
 from motionkit.shards.split import DEFAULT_SALT, Assignment, SplitShares, assign
+from motionkit.shards.statistics import Totals
+from motionkit.shards.write import Limits, Previous, file_form, write_segment
 from motionkit.stage import Tables
-
-#: Rows in one row group: what a reader holds in memory, about 5 MB of keypoints.
-ROW_GROUP = 128
-_TABLES = ("videos", "scans", "detections", "verdicts", "keypoints", "tracks", "captions")
-
-
-#: Presentation times are rounded: containers keep milliseconds.
-_TICK_S = 0.002
-
-
-@dataclasses.dataclass(frozen=True)
-class ClipRules:
-    """Which clips become samples."""
-
-    require_captions: bool
-    require_tracks: bool
-    min_s: float
-    max_s: float
 
 
 @dataclasses.dataclass(frozen=True)
 class BuildSummary:
-    """What a build made. ``left_out`` counts the clips without a sample, by reason."""
+    """What a build made. ``left_out`` counts the clips without a sample, by reason; ``reused``
+    the shards taken over from the set that was there."""
 
     path: Path
     samples: dict[str, int]  # by split
     videos: dict[str, int]  # by split
+    groups: int
     captions: int
     hours: float
     shards: int
+    reused: int
     bytes: int
     left_out: dict[str, int]
     manifest_hash: str
+
+
+@dataclasses.dataclass(frozen=True)
+class _Plan:
+    """Everything that decides a set beside the tables."""
+
+    rules: ClipRules
+    limits: Limits
+    shares: SplitShares | None
+    salt: str
+    official: bool
+    where: str
+    recipe: Mapping[str, Any] | None
+    find_groups: FindGroups | None
+
+    def options(self) -> dict[str, Any]:
+        """As the manifest states them."""
+        rules = dataclasses.asdict(dataclasses.replace(self.rules, wanted=None))
+        del rules["wanted"]
+        rules["max_s"] = None if math.isinf(self.rules.max_s) else self.rules.max_s
+        return {
+            **rules,
+            "where": self.where or None,
+            "official_splits": self.official,
+            "rows_per_shard": self.limits.rows,
+            "max_shard_bytes": self.limits.size,
+        }
 
 
 def build_shards(
@@ -75,94 +79,184 @@ def build_shards(
     out: Path,
     *,
     rows_per_shard: int = 4096,
+    max_bytes: int | None = None,
     split: SplitShares | None = None,
     salt: str = DEFAULT_SALT,
+    official_splits: bool = True,
     recipe: Mapping[str, Any] | None = None,
     require_captions: bool = True,
     require_tracks: bool = False,
+    require_masks: bool = True,
     min_s: float = 0.0,
     max_s: float = math.inf,
+    commercial_only: bool = False,
+    wanted: Container[str] | None = None,
+    where: str = "",
+    find_groups: FindGroups | None = None,
 ) -> BuildSummary:
-    """Join keypoints, captions, tracks and videos into the shard set ``out``.
+    """Join keypoints, expressions, captions, tracks and videos into the shard set ``out``.
 
     ``out`` is replaced as a whole once the new set is complete; after an error or a kill the
-    old set stands. A clip without captions (``require_captions``) or tracks
-    (``require_tracks``), or shorter than ``min_s`` or longer than ``max_s`` seconds, is left out
-    and counted. UsageError where a needed stage has not run
-    or no sample is left; the split and its salt are explained in `motionkit.shards.split`.
+    old set stands. Shards of the old set that would get the same bytes are taken over.
+
+    A clip is left out, and counted by reason, that has no caption (``require_captions``), no
+    tracks (``require_tracks``), no masks (objects, ``require_masks``), that is shorter than
+    ``min_s`` or longer than ``max_s`` seconds (persons: objects keep the length of their
+    video), that may not be used commercially (``commercial_only``, see
+    `motionkit.shards.terms`), or whose id is not in ``wanted`` (which ``where`` explains in the
+    manifest). A shard has at most ``rows_per_shard`` samples and ``max_bytes`` bytes.
+
+    ``official_splits``: expressions keep the split they came with. ``find_groups`` replaces
+    `motionkit.duplicates.find_groups`. The split and its salt are explained in
+    `motionkit.shards.split`. UsageError where a needed stage has not run or no sample is left.
     """
-    if rows_per_shard < 1:
-        raise UsageError(f"rows_per_shard is {rows_per_shard}.", hint="give at least 1")
-    rules = ClipRules(require_captions, require_tracks, min_s, max_s)
-    _has_run(tables, "tracks", required=require_tracks)
-    _has_run(tables, "keypoints", required=True)
-    _has_run(tables, "captions", required=require_captions)
+    plan = _Plan(
+        ClipRules(
+            require_captions,
+            require_tracks,
+            require_masks,
+            min_s,
+            max_s,
+            commercial_only,
+            wanted,
+        ),
+        Limits(rows_per_shard, max_bytes),
+        split,
+        salt,
+        official_splits,
+        where,
+        recipe,
+        find_groups,
+    )
+    _check_stages(tables, plan.rules)
     out = Path(out)
     folder = building_folder(out)
     try:
-        summary = _build(tables, folder, rows_per_shard, split, salt, recipe, rules)
+        summary = _build(tables, folder, plan, Previous(out))
         publish_folder(folder, out)
     finally:  # after success the name is gone already; a kill leaves it to the next build
         shutil.rmtree(folder, ignore_errors=True)
     return dataclasses.replace(summary, path=out)
 
 
-def _build(
-    tables: Tables,
-    folder: Path,
-    rows_per_shard: int,
-    split: SplitShares | None,
-    salt: str,
-    recipe: Mapping[str, Any] | None,
-    rules: ClipRules,
-) -> BuildSummary:
+def _check_stages(tables: Tables, rules: ClipRules) -> None:
+    """UsageError, naming the command to run, where a table that is needed is not there."""
+    if rules.require_tracks:
+        tables.fingerprint("tracks")
+    if not has_run(tables, "expressions"):
+        tables.fingerprint("keypoints")
+    if rules.require_captions and has_run(tables, "keypoints"):
+        tables.fingerprint("captions")
+
+
+def _build(tables: Tables, folder: Path, plan: _Plan, previous: Previous) -> BuildSummary:
     """Write the whole set into ``folder``."""
-    left_out: Counter[str] = Counter()
-    with (
-        Spill(folder / "keypoints.spill") as keypoints,
-        Spill(folder / "extras.spill") as extras,
-    ):
-        _spill_keypoints(tables, keypoints, left_out)
-        _spill_captions(tables, keypoints, extras)
-        _spill_tracks(tables, keypoints, extras)
-        spans = _spans(tables, keypoints)
-        videos = _videos(tables)
-        chosen: list[tuple[str, str]] = []
-        for clip in sorted(keypoints):
-            video = keypoints.get(clip)["video_id"]
-            reason = _missing(clip, video, extras, spans, videos, rules)
-            if reason:
-                left_out[reason] += 1
-            else:
-                chosen.append((clip, video))
+    lineage = stage_lineage(tables)
+    with Joined(folder) as joined:
+        joined.read(tables, plan.rules, lineage)
+        chosen = list(joined.choose(plan.rules))
         if not chosen:
+            left = dict(joined.left_out) or "no clips at all"
             raise UsageError(
-                f"no clip is ready for a shard; left out: {dict(left_out) or 'no clips at all'}.",
+                f"no clip is ready for a shard; left out: {left}.",
                 hint="run 'motionkit status' to see which stage keeps nothing",
             )
-        assignment = assign((video for _, video in chosen), split, salt=salt)
-        lineage = stage_lineage(tables)
+        twins = near_duplicates(tables, plan.find_groups)
+        clips = [(clip, video, twins.get(video, video)) for clip, video, _ in chosen]
+        official: dict[str, set[str]] = {}
+        for (_, _, group), (_, _, home) in zip(clips, chosen, strict=True):
+            if home and plan.official:
+                official.setdefault(group, set()).add(home)
+        assignment = assign(
+            (group for _, _, group in clips), plan.shares, salt=plan.salt, official=official
+        )
         totals = Totals()
-        shards = []
+        shards: list[dict[str, Any]] = []
+        reused = 0
+        (folder / "data").mkdir()
         for name in SPLITS:
-            clips = [clip for clip, video in chosen if assignment.split_of[video] == name]
-            rows = _rows(clips, keypoints, extras, spans, videos, name, lineage)
-            shards += _write_split(folder, name, len(clips), rows, rows_per_shard, totals)
-    return _finish(folder, shards, totals, assignment, lineage, recipe, left_out)
+            own = [clip for clip in clips if assignment.split_of[clip[2]] == name]
+            files, kept = _write_split(folder, name, own, joined, plan, lineage, previous, totals)
+            shards += files
+            reused += kept
+    return _finish(folder, shards, reused, totals, assignment, lineage, plan, joined)
+
+
+def _write_split(
+    folder: Path,
+    split: str,
+    clips: list[tuple[str, str, str]],
+    joined: Joined,
+    plan: _Plan,
+    lineage: Mapping[str, Any],
+    previous: Previous,
+    totals: Totals,
+) -> tuple[list[dict[str, Any]], int]:
+    """The manifest's entries of a split's files, and how many were taken over.
+
+    ``clips`` are sample, video and group ids, sorted.
+    """
+    form = file_form(lineage, plan.limits, split)
+    about = {clip: (video, group) for clip, video, group in clips}
+    ids = list(about)
+
+    def content(clip: str) -> bytes:
+        video, group = about[clip]
+        return joined.content(clip, video) + group.encode()
+
+    def rows(start: int, end: int) -> Iterator[dict[str, Any]]:
+        for clip in ids[start:end]:
+            row = joined.row(clip, split, about[clip][1])
+            totals.add(row)
+            yield row
+
+    entries: list[dict[str, Any]] = []
+    reused = 0
+    for start, end in segments(ids, plan.limits.rows):
+        key = segment_key(ids[start:end], content, form)
+        stub = folder / "data" / f"{split}-{start}"
+        taken = previous.take(key, stub)
+        if taken is not None:
+            for _ in rows(start, end):
+                pass  # counted; the bytes are there
+            reused += len(taken)
+        entries += (
+            taken if taken is not None else write_segment(stub, rows(start, end), key, plan.limits)
+        )
+    return [_named(folder, split, i, len(entries), e) for i, e in enumerate(entries)], reused
+
+
+def _named(
+    folder: Path, split: str, index: int, count: int, entry: dict[str, Any]
+) -> dict[str, Any]:
+    """Give a file its final name."""
+    path = folder / "data" / f"{split}-{index:05d}-of-{count:05d}.parquet"
+    entry.pop("file").replace(path)
+    return {"path": path.relative_to(folder).as_posix(), "split": split, **entry}
 
 
 def _finish(
     folder: Path,
     shards: list[dict[str, Any]],
+    reused: int,
     totals: Totals,
     assignment: Assignment,
     lineage: dict[str, Any],
-    recipe: Mapping[str, Any] | None,
-    left_out: Counter[str],
+    plan: _Plan,
+    joined: Joined,
 ) -> BuildSummary:
     """Write groups, card and, last, the manifest."""
-    groups = write_groups(folder, totals)
-    manifest = build_manifest(shards, totals, assignment, lineage, recipe, left_out, groups)
+    manifest = build_manifest(
+        shards,
+        totals,
+        assignment,
+        options=plan.options(),
+        lineage=lineage,
+        recipe=plan.recipe,
+        left_out=joined.left_out,
+        dropped=joined.dropped,
+        groups=write_groups(folder, totals),
+    )
     (folder / "README.md").write_text(data_card(manifest), "utf-8")
     text = json.dumps(manifest, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
     (folder / "manifest.json").write_text(text, "utf-8")
@@ -170,212 +264,12 @@ def _finish(
         path=folder,
         samples={s: manifest["splits"][s]["samples"] for s in SPLITS},
         videos={s: manifest["splits"][s]["videos"] for s in SPLITS},
+        groups=manifest["totals"]["groups"],
         captions=manifest["totals"]["captions"],
         hours=manifest["totals"]["hours"],
         shards=len(shards),
+        reused=reused,
         bytes=sum(s["bytes"] for s in shards),
-        left_out=dict(sorted(left_out.items())),
+        left_out=dict(sorted(joined.left_out.items())),
         manifest_hash=sha256_of(folder / "manifest.json"),
     )
-
-
-def stage_lineage(tables: Tables) -> dict[str, Any]:
-    """Table → fingerprint, and stage, version and identity where the workspace records them."""
-    found: dict[str, Any] = {}
-    for table in _TABLES:
-        if not _has_run(tables, table, required=False):
-            continue
-        about = getattr(tables, "current", lambda _: None)(table) or {}
-        # The identity holds parameters and weights, and no path of the maker's machine.
-        entry = {key: about[key] for key in ("stage", "version", "identity") if key in about}
-        found[table] = {**entry, "fingerprint": tables.fingerprint(table)}
-    return found
-
-
-def _has_run(tables: Tables, table: str, *, required: bool) -> bool:
-    try:
-        tables.fingerprint(table)
-    except UsageError:
-        if required:
-            raise
-        return False
-    return True
-
-
-def _spill_keypoints(tables: Tables, spill: Spill, left_out: Counter[str]) -> None:
-    columns = ["clip_id", "video_id", "fps", "width", "height", "frames", "m2d", "backend"]
-    for row in tables.rows("keypoints", columns):
-        m2d = np.asarray(row["m2d"], np.float32).ravel()
-        if m2d.size != row["frames"] * 54 or not row["frames"]:
-            left_out["malformed-keypoints"] += 1
-        elif not np.isfinite(m2d).all():
-            left_out["non-finite-keypoints"] += 1
-        else:
-            names = ("video_id", "fps", "width", "height", "frames", "backend")
-            spill.put(row["clip_id"], {k: row[k] for k in names}, {"m2d": m2d})
-
-
-def _spill_captions(tables: Tables, clips: Spill, extras: Spill) -> None:
-    if not _has_run(tables, "captions", required=False):
-        return
-    for row in tables.rows("captions", ["clip_id", "captions"]):
-        captions = [c for c in row["captions"] or () if (c["text"] or "").strip()]
-        if row["clip_id"] in clips and captions:
-            extras.put(f"captions {row['clip_id']}", {"captions": captions})
-
-
-def _spill_tracks(tables: Tables, clips: Spill, extras: Spill) -> None:
-    if not _has_run(tables, "tracks", required=False):
-        return
-    columns = ["clip_id", "frames", "grid", "points", "visible", "backend", "mask_source"]
-    for row in tables.rows("tracks", columns):
-        if row["clip_id"] not in clips:
-            continue
-        points = np.asarray(row["points"], np.float32).ravel()
-        visible = np.asarray(row["visible"], np.bool_).ravel()
-        shown = row["frames"] * row["grid"] ** 2
-        if points.size != shown * 2 or visible.size != shown or not np.isfinite(points).all():
-            extras.put(f"malformed {row['clip_id']}", {})
-            continue
-        values = {
-            "track_frames": row["frames"],
-            "track_grid": row["grid"],
-            "track_backend": row["backend"],
-        }
-        arrays = {"track_points": points, "track_visible": visible}
-        extras.put(f"tracks {row['clip_id']}", values, arrays)
-
-
-def _spans(tables: Tables, clips: Spill) -> dict[str, tuple[int, int, float, float]]:
-    """Clip id → first and last source frame and their times, from the verdicts."""
-    spans: dict[str, tuple[int, int, float, float]] = {}
-    for row in tables.rows("verdicts", ["candidates"]):
-        for c in row["candidates"] or ():
-            if c["clip_id"] in clips:
-                spans[c["clip_id"]] = (c["first"], c["last"], c["t0_s"], c["t1_s"])
-    return spans
-
-
-def _videos(tables: Tables) -> dict[str, tuple[str, str | None]]:
-    """Video id → public source and licence. Of equal copies the first by path counts."""
-    found: dict[str, tuple[str, str, str | None]] = {}
-    for row in tables.rows("videos", ["video_id", "path", "source", "licence"]):
-        entry = (row["path"], public_source(row["source"], row["path"]), row["licence"])
-        known = found.get(row["video_id"])
-        found[row["video_id"]] = entry if known is None or entry[0] < known[0] else known
-    return {video: (source, licence) for video, (_, source, licence) in found.items()}
-
-
-def public_source(source: str | None, path: str) -> str:
-    """Where a video comes from, fit to hand on: an address as it is, else the file's name.
-
-    The name is relative to the folder that was ingested; the maker's folders stay private.
-    """
-    if source and "://" in source:
-        return source
-    file = Path(path)
-    try:
-        relative = file.relative_to(source) if source else Path(file.name)
-    except ValueError:
-        relative = Path(file.name)
-    return relative.as_posix() if relative.parts else file.name
-
-
-def _missing(
-    clip: str,
-    video: str,
-    extras: Spill,
-    spans: Mapping[str, Any],
-    videos: Mapping[str, Any],
-    rules: ClipRules,
-) -> str | None:
-    """Why a clip cannot become a sample; None where it can."""
-    if video not in videos:
-        return "no-video"
-    if clip not in spans:
-        return "no-verdict"
-    _, _, t0_s, t1_s = spans[clip]
-    if t1_s - t0_s < rules.min_s - _TICK_S:
-        return "too-short"
-    if t1_s - t0_s > rules.max_s + _TICK_S:
-        return "too-long"
-    if rules.require_captions and f"captions {clip}" not in extras:
-        return "no-caption"
-    if f"malformed {clip}" in extras:
-        return "malformed-tracks"
-    if rules.require_tracks and f"tracks {clip}" not in extras:
-        return "no-tracks"
-    return None
-
-
-def _rows(
-    clips: list[str],
-    keypoints: Spill,
-    extras: Spill,
-    spans: Mapping[str, tuple[int, int, float, float]],
-    videos: Mapping[str, tuple[str, str | None]],
-    split: str,
-    lineage: Mapping[str, Any],
-) -> Iterator[dict[str, Any]]:
-    for clip in clips:
-        row = keypoints.get(clip)
-        row.update(sample_id=clip, kind="person", clip_id=clip, split=split)
-        row["group_id"] = row["video_id"]
-        row["m2d"] = rounded_m2d(row["m2d"])
-        row["page_url"] = None
-        row["first"], row["last"], row["t0_s"], row["t1_s"] = spans[clip]
-        row["source"], row["licence"] = videos[row["video_id"]]
-        row["captions"] = []
-        for kind in ("captions", "tracks"):
-            if f"{kind} {clip}" in extras:
-                row.update(extras.get(f"{kind} {clip}"))
-        if row.get("track_points") is not None:
-            row["track_points"] = rounded(row["track_points"], PIXEL_STEP)
-        made = {
-            table: {key: value for key, value in entry.items() if key != "identity"}
-            for table, entry in lineage.items()
-        }
-        for table, key in (("keypoints", "backend"), ("tracks", "track_backend")):
-            if table in made and row.get(key):
-                made[table]["backend"] = row[key]
-        row["lineage"] = json.dumps(made, sort_keys=True, separators=(",", ":"))
-        yield row
-
-
-def _write_split(
-    folder: Path,
-    split: str,
-    count: int,
-    rows: Iterator[dict[str, Any]],
-    rows_per_shard: int,
-    totals: Totals,
-) -> list[dict[str, Any]]:
-    """Write the samples of one split; returns the manifest's entries of its files."""
-    number = -(-count // rows_per_shard)
-    (folder / "data").mkdir(exist_ok=True)
-    entries = []
-    for index in range(number):
-        path = folder / "data" / f"{split}-{index:05d}-of-{number:05d}.parquet"
-        size = min(rows_per_shard, count - index * rows_per_shard)
-        with pq.ParquetWriter(path, sample_schema(), **writer_options()) as writer:
-            for start in range(0, size, ROW_GROUP):
-                group = [next(rows) for _ in range(min(ROW_GROUP, size - start))]
-                for row in group:
-                    totals.add(row)
-                writer.write_table(_table(group), row_group_size=ROW_GROUP)
-        entries.append(
-            {
-                "path": path.relative_to(folder).as_posix(),
-                "split": split,
-                "rows": size,
-                "bytes": path.stat().st_size,
-                "sha256": sha256_of(path),
-            }
-        )
-    return entries
-
-
-def _table(rows: list[dict[str, Any]]) -> pa.Table:
-    schema = sample_schema()
-    arrays = [pa.array([row.get(f.name) for row in rows], f.type) for f in schema]
-    return pa.Table.from_arrays(arrays, schema=schema)

@@ -6,23 +6,13 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from motionkit.shards.schema import SPLITS
-
-#: Licence of the code and weights behind a backend's name, by how the name begins.
-MODEL_LICENCES: Final[Mapping[str, str]] = {
-    "mediapipe": "Apache-2.0 (code and weights)",
-    "lucas-kanade": "Apache-2.0 (motionkit's own, on OpenCV)",
-    "lk": "Apache-2.0 (motionkit's own, on OpenCV)",
-    "kinematic": "Apache-2.0 (motionkit's own rules, no model)",
-    "sidecar": "text that came with the videos: see their licence",
-    "vitpose": "Apache-2.0 (code and weights)",
-    "yolo": "AGPL-3.0 (code and weights)",
-    "cotracker": "CC BY-NC 4.0 (code and weights): no commercial use",
-}
+from motionkit.shards.terms import licence_terms, model_terms
 
 _HEAD: Final = """\
 # Motion clips
 
-Clips of one person each: 2D keypoints, point tracks where they were made, and captions.
+Clips of one target each: a person with 2D keypoints, or objects with masks; point tracks where
+they were made, and captions.
 Made with motionkit; `manifest.json` holds every number of this page, the SHA-256 of each
 file, the split rule, the recipe and the fingerprints of what was read.
 """
@@ -37,35 +27,43 @@ for sample in open_shards("PATH").samples("train"):
     sample.m2d  # [F, 18, 3]: x, y in pixels, confidence; last entry (width, height, 1)
 ```
 
-The files are plain Parquet: pandas, DuckDB and pyarrow read them without motionkit. List
-columns are flat; the table below gives their shape.
+The files are plain Parquet: pandas, DuckDB, pyarrow and `datasets` read them without motionkit.
+List columns are flat; the table below gives their shape. Coordinates are stored in steps of
+1/16 pixel, confidences in steps of 1/256.
 """
 
 
 def data_card(manifest: Mapping[str, Any]) -> str:
     """README.md for a set, from its manifest."""
-    splits = [
-        [name, s["samples"], s["videos"], s["captions"], s["frames"], f"{s['hours']:.3f}"]
-        for name, s in ((n, manifest["splits"][n]) for n in SPLITS)
-    ]
-    rule = manifest["split_rule"]
     models = sorted({*manifest["backends"], *manifest["caption_sources"]})
     parts = [
         _HEAD,
         "## What is in it\n",
-        _table(["split", "clips", "videos", "captions", "frames", "hours"], splits),
-        f"Split by source video: {rule['text']} (salt `{_cell(rule['salt'])}`, shares "
-        f"{rule['shares']}). {rule['groups']['crossing']} videos stand in two splits; "
-        "`groups.csv` lists them all.\n",
+        *_contents(manifest),
+        *_split_text(manifest["split_rule"]),
+        "## Statistics\n",
+        *_statistics(manifest["statistics"]),
         "## Captions\n",
-        _counts("source", manifest["caption_sources"]),
+        _counts("source", manifest["caption_sources"], "captions"),
         "`kinematic` captions are rules over the keypoints, not human text.\n",
         "## Licences of the clips\n",
-        _counts("licence", manifest["licences"]),
+        _table(
+            ["licence", "clips", "commercial use"],
+            [
+                [licence, count, _allowed(licence_terms(licence).commercial)]
+                for licence, count in manifest["licences"].items()
+            ],
+        ),
         "## Models that touched the data\n",
-        _table(["backend", "licence"], [[m, licence_of(m)] for m in models]),
+        _table(
+            ["backend", "licence", "commercial use"],
+            [[m, model_terms(m).text, _allowed(model_terms(m).commercial)] for m in models],
+        ),
+        "The column on commercial use is read off the licence's name; it is no legal advice.\n",
         "## Left out\n",
         _counts("reason", manifest["left_out"]) if manifest["left_out"] else "Nothing.\n",
+        "## Dropped before\n",
+        _dropped(manifest["dropped"]),
         _USE,
         "## Columns\n",
         _table(
@@ -76,18 +74,80 @@ def data_card(manifest: Mapping[str, Any]) -> str:
     return "\n".join(parts)
 
 
-def licence_of(backend: str) -> str:
-    """Licence of a backend or captioner by its name; says so where it is not known."""
-    for start, licence in MODEL_LICENCES.items():
-        if backend.startswith(start):
-            return licence
-    return "not known to motionkit: see the model's page"
-
-
-def _counts(head: str, counts: Mapping[str, int]) -> str:
-    return _table(
-        [head, "clips" if head != "source" else "captions"], [[*i] for i in counts.items()]
+def _contents(manifest: Mapping[str, Any]) -> list[str]:
+    names = ("samples", "videos", "groups", "captions", "frames")
+    rows = [
+        [split, *(s[name] for name in names), f"{s['hours']:.3f}"]
+        for split, s in ((n, manifest["splits"][n]) for n in SPLITS)
+    ]
+    totals = manifest["totals"]
+    kinds = (
+        f"{totals['persons']} clips of persons, {totals['objects']} of objects; "
+        f"{totals['with_tracks']} have point tracks.\n"
     )
+    return [_table(["split", "clips", *names[1:], "hours"], rows), kinds]
+
+
+def _split_text(rule: Mapping[str, Any]) -> list[str]:
+    groups, official = rule["groups"], rule["official"]
+    text = (
+        f"Split by group of near-duplicate videos: {rule['text']} (salt `{_cell(rule['salt'])}`, "
+        f"shares {rule['shares']}). {groups['text']}; `groups.csv` lists them all. To check it "
+        f"from the data alone, in this folder (it gives {groups['check_expects']}):\n\n"
+        f"```sql\n{groups['check_sql']};\n```\n"
+    )
+    if not official["groups"]:
+        return [text]
+    return [
+        text,
+        f"{official['groups']} groups came with a split of their own "
+        f"({', '.join(f'{a} is {b}' for a, b in official['map'].items())}); "
+        f"{official['parted']} of them stood on both sides and went to test as a whole.\n",
+    ]
+
+
+def _statistics(found: Mapping[str, Any]) -> list[str]:
+    """The numbers as papers report them."""
+    captions = f"{found['captions']:,} / {found['unique_words']:,} / "
+    time = f"{found['hours']:.2f} h / {found['frames']:,} / "
+    views = ", ".join(f"{view} {_percent(s)}" for view, s in found["viewpoints"].items())
+    rows = [
+        ["clips", f"{found['clips']:,}"],
+        [
+            "captions / unique words / mean words a caption",
+            captions + _number(found["words_per_caption"]),
+        ],
+        ["hours / frames / mean clip length", time + _number(found["mean_clip_s"]) + " s"],
+        ["viewpoint, share of frames", views],
+    ]
+    speeds = [[name, _number(value)] for name, value in found["speed_px"].items()]
+    lengths = [[name, count] for name, count in found["lengths"].items() if count]
+    return [
+        _table(["", "this set"], rows),
+        _table(["clip length", "clips"], lengths),
+        _table(["keypoint", "mean movement, pixels a frame"], speeds),
+    ]
+
+
+def _dropped(dropped: Mapping[str, Mapping[str, int]]) -> str:
+    rows = [[step, r, n] for step, counts in dropped.items() for r, n in counts.items()]
+    return _table(["step", "reason", "stretches"], rows) if rows else "Nothing.\n"
+
+
+def _allowed(commercial: bool | None) -> str:
+    return {True: "allowed", False: "not allowed", None: "not known"}[commercial]
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2f}"
+
+
+def _percent(value: float | None) -> str:
+    return "–" if value is None else f"{100 * value:.2f} %"
+
+
+def _counts(head: str, counts: Mapping[str, int], of: str = "clips") -> str:
+    return _table([head, of], [[*item] for item in counts.items()])
 
 
 def _table(head: list[str], rows: list[list[Any]]) -> str:

@@ -6,9 +6,11 @@ unfinished, a set of another version is refused.
 
 from __future__ import annotations
 
+import csv
 import dataclasses
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -110,7 +112,8 @@ class ShardSet:
                                 yield _sample(batch, row)
 
     def verify(self) -> None:
-        """Raise ShardError unless every file has the size, hash and rows of the manifest."""
+        """Raise ShardError unless every file has the size, hash and rows of the manifest, and
+        no video or group of near-duplicates stands in two splits."""
         for shard in self._shards(None):
             file = self.path / shard["path"]
             if not file.is_file():
@@ -126,6 +129,34 @@ class ShardSet:
                         f"{shard['rows']}.",
                         hint=_REBUILD,
                     )
+        self._verify_groups()
+
+    def _verify_groups(self) -> None:
+        """No group in two splits, by the rows themselves; groups.csv and the files agree."""
+        found: Counter[tuple[str, str, str]] = Counter()
+        for shard in self._shards(None):
+            with _open(self.path / shard["path"]) as file:
+                for batch in file.iter_batches(columns=["video_id", "group_id", "split"]):
+                    rows = list(zip(*(c.to_pylist() for c in batch.columns), strict=True))
+                    if any(split != shard["split"] for _, _, split in rows):
+                        raise ShardError(
+                            f"{shard['path']} holds samples of another split.", hint=_REBUILD
+                        )
+                    found.update(rows)
+        groups_of = {(video, group) for video, group, _ in found}
+        homes = {(group, split) for _, group, split in found}
+        if len({video for video, _ in groups_of}) < len(groups_of):
+            raise ShardError(f"{self.path}: a video is in two groups.", hint=_REBUILD)
+        if len({group for group, _ in homes}) < len(homes):
+            raise ShardError(f"{self.path}: a group is in two splits.", hint=_REBUILD)
+        stated = self.manifest["split_rule"]["groups"]
+        file = self.path / PurePosixPath(stated["path"]).name
+        if not file.is_file() or _sha256(file) != stated["sha256"]:
+            raise ShardError(f"{file} is not what the manifest says.", hint=_REBUILD)
+        with file.open(newline="", encoding="utf-8") as stream:
+            listed = {tuple(row[:3]): int(row[3]) for row in [*csv.reader(stream)][1:]}
+        if listed != dict(found):
+            raise ShardError(f"{file} does not list what the files hold.", hint=_REBUILD)
 
     def _shards(self, split: str | None) -> list[dict[str, Any]]:
         if split is not None and split not in SPLITS:

@@ -80,6 +80,13 @@ class Spill:
         """16 bytes that stand for the content of a record; empty where there is none."""
         return self._digests.get(key, b"")
 
+    def values(self, key: str) -> dict[str, Any]:
+        """The plain values of a record; its arrays stay on the disk."""
+        offset, size = self._at[key]
+        self._file.seek(offset)
+        found: dict[str, Any] = json.loads(self._file.read(size))["values"]
+        return found
+
     def get(self, key: str) -> dict[str, Any]:
         """Values and (flat) arrays of a record in one dict."""
         offset, size = self._at[key]

@@ -28,10 +28,16 @@ class FakeTables:
         only: tuple[str, Container[str]] | None = None,
     ) -> Iterator[dict[str, Any]]:
         self.fingerprint(table)
-        rows = [r for r in self.tables[table] if only is None or r[only[0]] in only[1]]
+        rows = [
+            row
+            for row in self.tables[table]
+            if outcome in (None, row.get("outcome", "kept"))
+            and (only is None or row[only[0]] in only[1])
+        ]
         shuffled = np.random.default_rng([self.order, len(table)]).permutation(len(rows))
         for index in shuffled if self.order else range(len(rows)):
-            yield {name: rows[index].get(name) for name in columns}
+            row = {"outcome": "kept", **rows[index]}
+            yield {name: row.get(name) for name in ["item_id", *columns]}
 
     def fingerprint(self, table: str) -> str:
         if table not in self.tables:
@@ -42,7 +48,7 @@ class FakeTables:
 def make_tables(videos: int = 6, clips: int = 3, frames: int = 60) -> FakeTables:
     """``clips`` clips in each of ``videos`` videos; even clips have tracks (a 2 x 2 grid)."""
     tables: dict[str, list[dict[str, Any]]] = {
-        name: [] for name in ("videos", "verdicts", "keypoints", "tracks", "captions")
+        name: [] for name in ("videos", "detections", "verdicts", "keypoints", "tracks", "captions")
     }
     for v in range(videos):
         video = digest(v, 16)
@@ -61,6 +67,7 @@ def make_tables(videos: int = 6, clips: int = 3, frames: int = 60) -> FakeTables
             candidates.append(
                 {
                     "clip_id": clip,
+                    "outcome": "kept",
                     "first": c * 100,
                     "last": c * 100 + 99,
                     "t0_s": c * 4.0,
@@ -87,7 +94,9 @@ def make_tables(videos: int = 6, clips: int = 3, frames: int = 60) -> FakeTables
                 )
             caption = {"text": f"walks {v} {c}", "source": "sidecar", "detail": "{}"}
             tables["captions"].append({**shape, "captions": [caption]})
-        tables["verdicts"].append({"video_id": video, "candidates": candidates})
+        shot = {"item_id": f"{video}-000000-000999", "video_id": video}
+        tables["verdicts"].append({**shot, "candidates": candidates})
+        tables["detections"].append({**shot, "backend": "mediapipe"})
     return FakeTables(tables)
 
 
