@@ -118,6 +118,8 @@ TABLES: Final[Mapping[str, pa.Schema]] = {
     # search; an item is one search text
     "searches": _schema(
         query=pa.string(),
+        platform=pa.string(),  # the search that was asked, e.g. ytsearch
+        most=pa.int32(),  # links that were asked for
         links=pa.list_(
             pa.struct([("url", pa.string()), ("title", pa.string()), ("platform_id", pa.string())])
         ),
@@ -222,6 +224,8 @@ TABLES: Final[Mapping[str, pa.Schema]] = {
         boxes=array(pa.float32(), "F,5", "x0, y0, x1, y1 in pixels, score; all 0 where nobody"),
         keypoints=array(pa.float32(), "F,17,3", "x, y in pixels, confidence 0..1"),
         person=array(pa.int32(), "F", "which person of the shot it is: 0, 1 …; -1 where nobody"),
+        # A tenth of the bytes of `keypoints`, and all that verdicts need of them.
+        confidences=array(pa.uint8(), "F,17", "keypoint confidences in steps of 1/255"),
         camera=array(pa.float32(), "F", "highest camera score since the measured frame before"),
         speed_bh_s=array(
             pa.float32(),

@@ -8,6 +8,7 @@ begins and ends with a frame that passed, and holds none taken by a moving camer
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -20,18 +21,20 @@ if TYPE_CHECKING:
 
 Codes = NDArray[np.uint8]
 
-#: Why a frame fails, in the order in which the filters are asked. The first answer counts: where
-#: nobody is seen nothing can be said about confidence, and hidden legs alone take a quarter of the
-#: keypoints, so "lower-body-hidden" says more than "low-confidence".
-FRAME_REASONS: Final[tuple[str, ...]] = (
-    "frame-gap",
-    "camera-moving",
-    "no-person",
-    "lower-body-hidden",
-    "low-confidence",
-    "too-small",
-    "too-fast",
-)
+#: Why a frame fails, and the parameters that say so, in the order in which the filters are asked.
+#: The first answer counts: where nobody is seen nothing can be said about confidence, and hidden
+#: legs alone take a quarter of the keypoints, so "lower-body-hidden" says more than
+#: "low-confidence".
+FRAME_PARAMETERS: Final[Mapping[str, tuple[str, ...]]] = {
+    "frame-gap": ("hold_max_s",),
+    "camera-moving": ("camera_max",),
+    "no-person": (),
+    "lower-body-hidden": ("lower_confidence_min",),
+    "low-confidence": ("confidence", "confident_share_min"),
+    "too-small": ("box_height_min",),
+    "too-fast": ("speed_max_bh_s", "acceleration_max_bh_s2"),
+}
+FRAME_REASONS: Final[tuple[str, ...]] = tuple(FRAME_PARAMETERS)
 #: Why a stretch of passing frames is dropped all the same.
 STRETCH_REASONS: Final[tuple[str, ...]] = ("too-short", "too-still")
 #: A verdict is a place in this tuple; 0 is kept.
@@ -83,29 +86,39 @@ def judge_shots(shots: Shots, params: Filter, codes: Codes | None = None) -> Ver
     return _clips(_joined(_runs(codes, shots), shots), shots, params)
 
 
-def failing_frames(shots: Shots, params: Filter) -> list[Bools]:
-    """For each of `FRAME_REASONS` which measured frames [F] fail, whatever the others say."""
+def failing_frames(reason: str, shots: Shots, params: Filter) -> Bools:
+    """Which measured frames [F] fail for one of `FRAME_REASONS`, whatever the others say."""
+    key = (reason, *(getattr(params, name) for name in FRAME_PARAMETERS[reason]))
+    if key not in shots.memo:  # a what-if asks again and again, with most parameters the same
+        shots.memo[key] = _failing(reason, shots, params)
+    return shots.memo[key]
+
+
+def _failing(reason: str, shots: Shots, params: Filter) -> Bools:
+    if reason == "frame-gap":
+        return shots.on_the_way(shots.shown_s > params.hold_max_s + _TICK_S)
+    if reason == "camera-moving":
+        return shots.on_the_way(shots.moving(params.camera_max))
+    if reason == "no-person":
+        return shots.person < 0
+    if reason == "lower-body-hidden":
+        return shots.lower_confidence <= params.lower_confidence_min
+    if reason == "low-confidence":
+        return shots.confident_share(params.confidence) <= params.confident_share_min
+    if reason == "too-small":
+        return shots.box_height_about <= params.box_height_min
     with np.errstate(invalid="ignore"):  # nan: the speed cannot be told, so it is not too high
-        fast = (shots.speed > params.speed_max_bh_s) | (
+        fast: Bools = (shots.speed > params.speed_max_bh_s) | (
             shots.acceleration > params.acceleration_max_bh_s2
         )
-    return [
-        shots.on_the_way(shots.shown_s > params.hold_max_s + _TICK_S),
-        shots.on_the_way(shots.moving(params.camera_max)),
-        shots.person < 0,
-        shots.lower_confidence <= params.lower_confidence_min,
-        shots.confident_share(params.confidence) <= params.confident_share_min,
-        shots.box_height_about <= params.box_height_min,
-        fast,
-    ]
+    return fast
 
 
 def frame_codes(shots: Shots, params: Filter) -> Codes:
     """Why each measured frame [F] fails, or 0."""
     codes = np.zeros(len(shots.times_s), np.uint8)
-    failing = failing_frames(shots, params)
-    for code in range(len(failing), 0, -1):
-        codes[failing[code - 1]] = code
+    for code in range(len(FRAME_REASONS), 0, -1):
+        codes[failing_frames(FRAME_REASONS[code - 1], shots, params)] = code
     return codes
 
 

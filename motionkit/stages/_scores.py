@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -29,7 +30,7 @@ SIZE_WINDOW_S = 1.0
 #: Columns of `detections` that hold one value a shot, and flat lists. Nothing else is read.
 PLAIN_COLUMNS: tuple[str, ...] = ("video_id", "first", "height", "camera_kind")
 LIST_COLUMNS: tuple[str, ...] = (
-    "ordinals", "times_s", "boxes", "keypoints", "person", "speed_bh_s", "acceleration_bh_s2",
+    "ordinals", "times_s", "boxes", "confidences", "person", "speed_bh_s", "acceleration_bh_s2",
     "source_times_s", "source_camera",
 )  # fmt: skip
 COLUMNS: tuple[str, ...] = (*PLAIN_COLUMNS, *LIST_COLUMNS)
@@ -43,8 +44,8 @@ class Shots:
     picture, pixels), ``camera_kind``; its measured frames are ``frame_start[i]`` to
     ``frame_start[i + 1]``, its source frames ``source_start[i]`` to ``source_start[i + 1]``.
     Of a measured frame [F]: ``times_s``; ``source``, its place among the source frames here;
-    ``person``, -1 where nobody; ``boxes`` [F, 5]; ``confidences`` [F, 17]; ``speed`` (body heights
-    per second) and ``acceleration`` (per second squared), nan where they cannot be told.
+    ``person``, -1 where nobody; ``boxes`` [F, 5]; ``confidences`` [F, 17] in 1/255; ``speed`` (body
+    heights per second) and ``acceleration`` (per second squared), nan where they cannot be told.
     Of a source frame [S]: ``camera`` scores; ``source_times_s`` [S + n] when each is shown, and
     after the last one of a shot when that ends.
     """
@@ -59,7 +60,7 @@ class Shots:
     source: Ints
     person: Ints
     boxes: NDArray[np.float32]
-    confidences: NDArray[np.float32]
+    confidences: NDArray[np.uint8]
     speed: Floats
     acceleration: Floats
     camera: Floats
@@ -67,6 +68,11 @@ class Shots:
 
     def __len__(self) -> int:
         return len(self.first)
+
+    @functools.cached_property
+    def memo(self) -> dict[Any, Bools]:
+        """Flags [F] that were found out already; see `_judge.failing_frames`."""
+        return {}
 
     @functools.cached_property
     def shot(self) -> Ints:
@@ -97,7 +103,7 @@ class Shots:
     @functools.cached_property
     def lower_confidence(self) -> Floats:
         """Confidence [F] of the worst knee or ankle."""
-        return self.confidences[:, list(LOWER_BODY)].min(1).astype(np.float64)
+        return self.confidences[:, list(LOWER_BODY)].min(1) / 255.0
 
     @functools.cached_property
     def box_height(self) -> Floats:
@@ -122,11 +128,9 @@ class Shots:
 
     def confident_share(self, confidence: float) -> Floats:
         """Share [F] of the 17 keypoints above ``confidence``."""
-        # Compared as the float64 it is: the highest float32 that is not above it says the same.
-        limit = np.float32(confidence)
-        if float(limit) > confidence:
-            limit = np.nextafter(limit, np.float32(-np.inf))
-        return np.count_nonzero(self.confidences > limit, axis=1) / self.confidences.shape[1]
+        limit = min(math.floor(confidence * 255), 255)
+        seen = self.confidences > np.uint8(limit)
+        return np.count_nonzero(seen, axis=1) / self.confidences.shape[1]
 
     def moving(self, camera_max: float) -> Bools:
         """`video.camera.camera_moving` [S] of every shot by itself."""
@@ -216,9 +220,7 @@ def _shots(
         source=np.asarray(flat["ordinals"], np.int64) + moved,
         person=np.asarray(flat["person"], np.int64),
         boxes=unflatten(flat["boxes"], count, 5),
-        confidences=np.ascontiguousarray(
-            unflatten(flat["keypoints"], count, 17, 3)[:, :, 2], np.float32
-        ),
+        confidences=unflatten(np.asarray(flat["confidences"], np.uint8), count, 17),
         speed=np.asarray(flat["speed_bh_s"], np.float64),
         acceleration=np.asarray(flat["acceleration_bh_s2"], np.float64),
         camera=np.asarray(flat["source_camera"], np.float64),

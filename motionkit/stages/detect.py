@@ -214,8 +214,9 @@ def chosen_person(
 
 def motion_columns(
     keypoints: NDArray[np.float32], person: NDArray[np.int32], times_s: NDArray[np.float64]
-) -> dict[str, NDArray[np.float32]]:
-    """Columns speed_bh_s [F], acceleration_bh_s2 [F] and body_height_px [F] of `detections`."""
+) -> dict[str, NDArray[Any]]:
+    """What verdicts need of the keypoints [F, 17, 3]: the columns speed_bh_s [F],
+    acceleration_bh_s2 [F], body_height_px [F] and confidences [F, 17] of `detections`."""
     placed = np.asarray(keypoints, np.float64)
     heights = body_heights(placed, person, times_s)
     speed, acceleration = motion_scores(placed, person, times_s, heights)
@@ -223,6 +224,7 @@ def motion_columns(
         "speed_bh_s": speed.astype(np.float32),
         "acceleration_bh_s2": acceleration.astype(np.float32),
         "body_height_px": heights.astype(np.float32),
+        "confidences": np.rint(np.clip(placed[:, :, 2], 0, 1) * 255).astype(np.uint8),
     }
 
 
