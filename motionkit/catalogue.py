@@ -6,6 +6,7 @@ Views (docs/workspace.md lists their columns):
   not; `<table>_all` holds every row of every fingerprint and attempt;
 - `shots`, `candidates`, `clips` (the kept candidates), `caption_texts`: the lists inside the
   rows, one row an element;
+- `samples`: one row a clip that could become a sample, with what is known of it and its video;
 - `dropped` and `failures`: what was turned down or broke, over all stages.
 """
 
@@ -17,6 +18,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from motionkit.conditions import SAMPLES_SQL
 from motionkit.errors import UsageError, WorkspaceError
 from motionkit.records import OUTCOME_FIELDS, TABLES
 from motionkit.workspace import COMMAND_OF, Workspace, table_schema
@@ -44,6 +46,7 @@ _DERIVED = {
         "SELECT clip_id, video_id, c.* FROM "
         "(SELECT clip_id, video_id, unnest(captions) AS c FROM captions)",
     ),
+    "samples": ("keypoints", SAMPLES_SQL),
 }
 
 

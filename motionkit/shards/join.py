@@ -11,7 +11,7 @@ import dataclasses
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -141,13 +141,25 @@ class Joined:
 
     # ------------------------------------------------------------------ tables
 
+    def _selected(
+        self, tables: Tables, table: str, columns: Iterable[str], wanted: Container[str] | None
+    ) -> Iterator[dict[str, Any]]:
+        """Kept rows of the wanted clips; the others are counted and their payload is not read."""
+        if wanted is None:
+            yield from tables.rows(table, columns)
+            return
+        ids = (row["clip_id"] for row in tables.rows(table, ["clip_id"]))
+        self.left_out["not-selected"] += sum(clip not in wanted for clip in ids)
+        yield from tables.rows(table, columns, only=("clip_id", wanted))
+
+    def __contains__(self, clip: object) -> bool:
+        return clip in self.persons or clip in self.objects
+
     def _read_keypoints(self, tables: Tables, wanted: Container[str] | None) -> None:
-        for row in tables.rows("keypoints", [*_KEYPOINTS, "m2d"]):
+        for row in self._selected(tables, "keypoints", [*_KEYPOINTS, "m2d"], wanted):
             clip = row["clip_id"]
             m2d = np.asarray(row["m2d"], np.float32).ravel()
-            if wanted is not None and clip not in wanted:
-                self.left_out["not-selected"] += 1
-            elif m2d.size != row["frames"] * 54 or not row["frames"]:
+            if m2d.size != row["frames"] * 54 or not row["frames"]:
                 self.left_out["malformed-keypoints"] += 1
             elif not np.isfinite(m2d).all():
                 self.left_out["non-finite-keypoints"] += 1
@@ -156,11 +168,8 @@ class Joined:
                 self.persons.put(clip, values, {"m2d": rounded_m2d(m2d)})
 
     def _read_expressions(self, tables: Tables, wanted: Container[str] | None) -> None:
-        for row in tables.rows("expressions", _EXPRESSIONS):
+        for row in self._selected(tables, "expressions", _EXPRESSIONS, wanted):
             clip = row["clip_id"]
-            if wanted is not None and clip not in wanted:
-                self.left_out["not-selected"] += 1
-                continue
             if clip in self.persons:
                 raise ShardError(f"a person and an expression share the clip id {clip}.")
             values = {name: _plain(row[name]) for name in _EXPRESSIONS}
@@ -190,18 +199,15 @@ class Joined:
                 self._detectors[row["item_id"]] = names.setdefault(row["backend"], row["backend"])
 
     def _read_captions(self, tables: Tables) -> None:
-        for row in tables.rows("captions", ["clip_id", "captions"]):
+        for row in tables.rows("captions", ["clip_id", "captions"], only=("clip_id", self)):
             captions = [c for c in row["captions"] or () if (c["text"] or "").strip()]
-            if captions and (row["clip_id"] in self.persons or row["clip_id"] in self.objects):
+            if captions:
                 self.captions.put(row["clip_id"], {"captions": captions})
 
     def _read_tracks(self, tables: Tables) -> None:
-        for row in tables.rows(
-            "tracks", ["clip_id", "frames", "grid", "points", "visible", "backend"]
-        ):
+        columns = ["clip_id", "frames", "grid", "points", "visible", "backend"]
+        for row in tables.rows("tracks", columns, only=("clip_id", self)):
             clip = row["clip_id"]
-            if clip not in self.persons and clip not in self.objects:
-                continue
             points = np.asarray(row["points"], np.float32).ravel()
             visible = np.asarray(row["visible"], np.bool_).ravel()
             shown = row["frames"] * row["grid"] ** 2

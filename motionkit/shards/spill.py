@@ -44,7 +44,7 @@ class Spill:
         self._file.close()
         self._path.unlink(missing_ok=True)
 
-    def __contains__(self, key: str) -> bool:
+    def __contains__(self, key: object) -> bool:
         return key in self._at
 
     def __iter__(self) -> Iterator[str]:
