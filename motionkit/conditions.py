@@ -59,7 +59,8 @@ WITH files AS (
     LEFT JOIN shots s ON s.shot_id = b.shot_id
 )
 SELECT * EXCLUDE (own_text), len(texts) AS captions,
-    list_sum(list_transform(texts, lambda t: len(regexp_extract_all(t, '\\w+')))) AS words
+    coalesce(list_sum(list_transform(texts, lambda t:
+        len(regexp_extract_all(t, '\\p{L}+(?:[''’-]\\p{L}+)*')))), 0) AS words
 FROM joined
 """
 
