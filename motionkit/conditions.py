@@ -39,7 +39,7 @@ WITH files AS (
         NULL AS camera, NULL AS camera_kind, NULL AS speed_bh_s, NULL AS acceleration_bh_s2,
         NULL AS confident_share, NULL AS lower_body_share, NULL AS box_height,
         e.source_split, e.text AS own_text,
-        coalesce(len(list_filter(e.masks, lambda m: m IS NOT NULL)) > 0, false) AS has_masks
+        coalesce(len([m FOR m IN e.masks IF m IS NOT NULL]) > 0, false) AS has_masks
     FROM expressions e LEFT JOIN files f ON f.video_id = e.video_id
     WHERE e.outcome = 'kept'
 ), both_kinds AS (SELECT * FROM people UNION ALL SELECT * FROM objects), joined AS (
@@ -59,8 +59,9 @@ WITH files AS (
     LEFT JOIN shots s ON s.shot_id = b.shot_id
 )
 SELECT * EXCLUDE (own_text), len(texts) AS captions,
-    coalesce(list_sum(list_transform(texts, lambda t:
-        len(regexp_extract_all(t, '\\p{L}+(?:[''’-]\\p{L}+)*')))), 0) AS words
+    coalesce(list_sum([
+        len(regexp_extract_all(t, '\\p{L}+(?:[''’-]\\p{L}+)*')) FOR t IN texts
+    ]), 0) AS words
 FROM joined
 """
 

@@ -100,6 +100,63 @@ def make_tables(videos: int = 6, clips: int = 3, frames: int = 60) -> FakeTables
     return FakeTables(tables)
 
 
+def add_expressions(tables: FakeTables, count: int = 6, frames: int = 4) -> FakeTables:
+    """``count`` expressions about videos of their own; even ones have tracks, the last of each
+    three is of valid_u."""
+    rows = tables.tables
+    rows.setdefault("expressions", [])
+    for e in range(count):
+        video = digest(["dog", e], 16)
+        rows["videos"].append(
+            {
+                "video_id": video,
+                "path": f"/mevis/train/JPEGImages/dog{e}",
+                "source": "/mevis",
+                "fps": 5.0,
+                "duration_s": frames / 5,
+                "licence": None,
+            }
+        )
+        clip = f"{video}-expression"
+        rows["expressions"].append(
+            {
+                "item_id": clip,
+                "video_id": video,
+                "clip_id": clip,
+                "source_split": "valid_u" if e % 3 == 2 else "train",
+                "source_video": f"dog{e}",
+                "source_expression": "0",
+                "text": f"the dog that runs {e}",
+                "object_ids": np.array([1, 2]),
+                "annotation_ids": np.array([7, 8]),
+                "width": 64,
+                "height": 48,
+                "frames": frames,
+                "masks": ["PPP1", None, *["0`T1"] * (frames - 2)],
+                "extra": None,
+            }
+        )
+        if e % 2 == 0:
+            points = np.random.default_rng(e).random(frames * 8).astype(np.float32) * 40
+            rows.setdefault("tracks", []).append(
+                {
+                    "video_id": video,
+                    "clip_id": clip,
+                    "frames": frames,
+                    "grid": 2,
+                    "points": points,
+                    "visible": np.ones(frames * 4, bool),
+                    "backend": "lucas-kanade",
+                }
+            )
+    return tables
+
+
+@pytest.fixture(name="add_expressions")
+def add_expressions_fixture() -> Callable[..., FakeTables]:
+    return add_expressions
+
+
 @pytest.fixture(name="make_tables")
 def make_tables_fixture() -> Callable[..., FakeTables]:
     return make_tables
