@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from motionkit.backends.rle import decode_rle
 from motionkit.errors import InputError
 from motionkit.keypoints import INDEX
 
@@ -82,39 +83,6 @@ def find_masks(video: str) -> MaskFiles | None:
         if candidate.is_dir() if form == "folder" else candidate.is_file():
             return MaskFiles(str(candidate), form)
     return None
-
-
-def decode_rle(rle: dict[str, Any]) -> Bool:
-    """The mask [h, w] of COCO run lengths, compressed (text) or not (a list of numbers).
-
-    Read here and not with pycocotools, whose compiled part raises a deprecation under numpy 2
-    that is to become an error; a test holds the two against each other. Raises ValueError
-    where the runs do not fill the mask.
-    """
-    height, width = (int(v) for v in rle["size"])
-    counts = rle["counts"]
-    runs = [int(v) for v in counts] if isinstance(counts, list) else _decompressed(counts)
-    if min(runs, default=0) < 0 or sum(runs) != height * width:
-        raise ValueError(f"runs of {sum(runs)} pixels for a mask of {height * width}")
-    inside = np.arange(len(runs)) % 2 == 1  # the first run lies outside the object
-    return np.repeat(inside, runs).reshape(width, height).T  # runs go down the columns
-
-
-def _decompressed(text: str | bytes) -> list[int]:
-    """Run lengths from COCO's text: 5 bits a character, low bits first, bit 5 for "more", the
-    highest bit the sign; from the fourth number on, each is a difference to the one two before."""
-    runs: list[int] = []
-    value = shift = 0
-    for code in text.encode() if isinstance(text, str) else text:
-        bits = code - 48
-        value |= (bits & 0x1F) << shift
-        shift += 5
-        if not bits & 0x20:
-            if bits & 0x10:
-                value -= 1 << shift
-            runs.append(value + (runs[-2] if len(runs) > 2 else 0))
-            value = shift = 0
-    return runs
 
 
 def object_of_person(objects: list[Bool], keypoints: Float, share: float = 0.5) -> Bool | None:

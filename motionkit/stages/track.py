@@ -1,7 +1,8 @@
 """`track`: a grid of points on the person, followed through the start of every clip.
 
 Lang2Motion's trajectories: G×G points inside the mask on the clip's first frame, followed over
-T frames at the clip's own rate.
+T frames at the clip's own rate. The objects of an expression are followed in the same way, from
+the first frame that shows them on.
 """
 
 from __future__ import annotations
@@ -14,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from motionkit.backends.masks import find_masks, object_of_person, person_mask
+from motionkit.backends.rle import decode_rle
 from motionkit.backends.tracking import MaskTooSmall, PointTracker, grid_in_mask, open_tracker
 from motionkit.errors import InputError, UsageError
-from motionkit.stage import Dropped, Item, Kept, Outcome, Tables, digest
+from motionkit.stage import Dropped, Item, Kept, Lookup, Outcome, Tables, digest
 
 Frame = NDArray[np.uint8]
 MASKS = ("auto", "file", "person")
@@ -24,7 +26,7 @@ MASKS = ("auto", "file", "person")
 
 @dataclasses.dataclass(frozen=True)
 class Track:
-    """Follow a grid of points on the person."""
+    """Follow a grid of points on the person, or on the objects of an expression."""
 
     grid: int = 6
     """Points a side: grid * grid points."""
@@ -34,12 +36,13 @@ class Track:
     """The point tracker, 'name' or 'name:model'."""
     mask: str = "auto"
     """'file': the mask file beside the video; 'person': drawn from the keypoints; 'auto': the
-    file where it has this person in this frame, else drawn. The row says which it was."""
+    file where it has this person in this frame, else drawn. The row says which it was. The objects
+    of an expression always start from their own mask."""
 
     name: ClassVar[str] = "track"
     version: ClassVar[int] = 2
     table: ClassVar[str] = "tracks"
-    reads: ClassVar[tuple[str, ...]] = ("videos", "keypoints")
+    reads: ClassVar[tuple[str, ...]] = ("videos", "keypoints", "expressions")
 
     def __post_init__(self) -> None:
         if self.grid < 1:
@@ -52,35 +55,68 @@ class Track:
 
     def identity(self, tables: Tables) -> dict[str, Any]:
         """Parameters, the tracker's own identity, and the keypoints. A mask file is a clip's own
-        input: its stamp."""
+        input, and so is an expression: its stamp."""
+        persons = _there(tables, "keypoints") or not _there(tables, "expressions")
         return {
             "grid": self.grid,
             "frames": self.frames,
             "mask": self.mask,
             "backend": open_tracker(self.backend).identity(),
-            "keypoints": tables.fingerprint("keypoints"),
+            "keypoints": tables.fingerprint("keypoints") if persons else None,
         }
 
     def ids(self, tables: Tables) -> Iterator[tuple[str, str | None]]:
-        """The clips that have keypoints; the stamp is that of the mask file beside the video."""
-        stamps = self._stamps(tables)
-        for row in tables.rows("keypoints", ["video_id"]):
-            yield row["item_id"], stamps.get(row["video_id"])
+        """The clips that have keypoints; the stamp is that of the mask file beside the video.
+        Then the clips of expressions; the stamp is that of the expression."""
+        if _there(tables, "keypoints"):
+            stamps = self._stamps(tables)
+            for row in tables.rows("keypoints", ["video_id"]):
+                yield row["item_id"], stamps.get(row["video_id"])
+        if _there(tables, "expressions"):
+            read = tables.fingerprint("expressions")
+            for row in tables.rows("expressions", ["clip_id", "stamp"]):
+                yield row["clip_id"], digest([read, row["stamp"]], 16)
 
     def items(self, tables: Tables, wanted: Container[str] | None = None) -> Iterator[Item]:
-        """The wanted clips, with the keypoints of their first frame."""
+        """The wanted clips, with the keypoints or the mask of their first frame."""
+        videos = tables.lookup("videos", "video_id", ["path", "decoder", "fps"])
+        if _there(tables, "keypoints"):
+            yield from self._persons(tables, wanted, videos)
+        if _there(tables, "expressions"):
+            yield from self._objects(tables, wanted, videos)
+
+    def _persons(
+        self, tables: Tables, wanted: Container[str] | None, videos: Lookup
+    ) -> Iterator[Item]:
         stamps = self._stamps(tables)
-        videos = tables.lookup("videos", "video_id", ["path", "decoder"])
         only = None if wanted is None else ("item_id", wanted)
         columns = ["video_id", "clip_id", "fps", "width", "height", "ordinals", "m2d"]
         for row in tables.rows("keypoints", columns, only=only):
-            video = videos.get(row["video_id"]) or {"path": None, "decoder": None}
             first = np.asarray(row["m2d"], dtype=np.float64)[: 18 * 3].reshape(18, 3)
             data = {k: row[k] for k in ("video_id", "clip_id", "fps", "width", "height")}
-            data["path"], data["decoder"] = video["path"], video["decoder"]
+            data.update(_place(videos, row["video_id"]))
             data["ordinals"] = np.asarray(row["ordinals"])[: self.frames]
             data["keypoints"] = first[:17]
             yield Item(row["clip_id"], data, stamps.get(row["video_id"]))
+
+    def _objects(
+        self, tables: Tables, wanted: Container[str] | None, videos: Lookup
+    ) -> Iterator[Item]:
+        """Expressions, from the first frame with a mask on; without any, from no frame."""
+        read = tables.fingerprint("expressions")
+        only = None if wanted is None else ("clip_id", wanted)
+        columns = ["video_id", "clip_id", "width", "height", "frames", "masks", "stamp"]
+        for row in tables.rows("expressions", columns, only=only):
+            masks = [] if row["masks"] is None else list(row["masks"])
+            first = next((i for i, mask in enumerate(masks) if mask is not None), None)
+            data = {k: row[k] for k in ("video_id", "clip_id", "width", "height")}
+            data.update(_place(videos, row["video_id"]))
+            video = videos.get(row["video_id"])
+            data["fps"] = video["fps"] if video else None
+            start, stop = (0, 0) if first is None else (first, int(row["frames"]))
+            data["ordinals"] = np.arange(start, stop, dtype=np.int32)[: self.frames]
+            data["counts"] = None if first is None else masks[first]
+            yield Item(row["clip_id"], data, digest([read, row["stamp"]], 16))
 
     def _stamps(self, tables: Tables) -> dict[str, str]:
         """Video id → digest of its mask file, where there is one and it is asked for."""
@@ -105,7 +141,7 @@ class Track:
                 hint="ingest the video again, then run track",
             )
         ordinals = np.asarray(data["ordinals"], dtype=np.int32)
-        found = self._mask(data, int(ordinals[0]))
+        found = _own_mask(data) if "counts" in data else self._mask(data, int(ordinals[0]))
         if found is None:
             return Dropped("no-mask")
         mask, source = found
@@ -156,6 +192,30 @@ class Track:
             if mask is not None:
                 return mask, "person-keypoints"
         return None
+
+
+def _there(tables: Tables, table: str) -> bool:
+    try:
+        tables.fingerprint(table)
+    except UsageError:
+        return False
+    return True
+
+
+def _place(videos: Lookup, video_id: str) -> dict[str, Any]:
+    video = videos.get(video_id)
+    return {key: video[key] if video else None for key in ("path", "decoder")}
+
+
+def _own_mask(data: dict[str, Any]) -> tuple[NDArray[np.bool_], str] | None:
+    """The mask of an expression's objects on the first frame that shows them."""
+    if data["counts"] is None:
+        return None
+    rle = {"size": [int(data["height"]), int(data["width"])], "counts": data["counts"]}
+    try:
+        return decode_rle(rle), "expression"
+    except ValueError as error:
+        raise InputError("mask-unreadable", f"{data['clip_id']}: {error}") from error
 
 
 def _frames(path: str, decoder: str | None, ordinals: NDArray[np.int32]) -> Iterator[Frame]:
