@@ -18,17 +18,19 @@ MAY_IMPORT: dict[str, set[str]] = {
     "conditions": {"errors"},
     "stage": {"errors"},
     "row_index": set(),
+    "mirror": set(),
     "workspace": BASE | {"row_index"},
     "catalogue": BASE | {"workspace", "conditions"},
-    "video": BASE,
+    "duplicates": set(),
+    "video": BASE | {"duplicates"},
     "bodies": BASE,
     "models": BASE | {"bodies"},
     "backends": BASE | {"video"},
     "sources": BASE | {"video"},
     "stages": BASE | {"stage", "video", "backends", "sources"},
     "engines": BASE | {"stage", "workspace"},
-    "shards": BASE | {"stage", "workspace", "measures", "duplicates"},
-    "training": BASE | {"shards", "models", "bodies", "backends"},
+    "shards": BASE | {"stage", "workspace", "measures", "duplicates", "mirror"},
+    "training": BASE | {"shards", "models", "bodies", "backends", "mirror"},
     "evaluation": BASE | {"shards", "models", "bodies", "training"},
     "generation": BASE | {"models", "bodies", "training", "backends", "evaluation"},
     "synth": BASE | {"bodies", "video"},
@@ -77,7 +79,12 @@ def test_no_stage_imports_another(path: Path) -> None:
 
 @pytest.mark.parametrize(
     "module",
-    ["motionkit.training.k2m", "motionkit.shards.reader", "motionkit.evaluation.lifting"],
+    [
+        "motionkit.training.k2m",
+        "motionkit.shards.loader",
+        "motionkit.shards.reader",
+        "motionkit.evaluation.lifting",
+    ],
 )
 def test_training_imports_without_the_data_path(module: str) -> None:
     script = (

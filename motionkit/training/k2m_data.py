@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -64,27 +63,6 @@ def load_clips(samples: Iterable[SampleLike], *, down: int) -> list[Clip]:
 def mirrored(m2d: Tensor) -> Tensor:
     """The clip as its mirrored video would give it."""
     return torch.from_numpy(mirror_m2d(m2d.numpy()))
-
-
-_SIDES = {
-    "left": "right",
-    "right": "left",
-    "clockwise": "counterclockwise",
-    "counterclockwise": "clockwise",
-    "anticlockwise": "clockwise",
-}
-_SIDE_WORDS = re.compile(r"\b(" + "|".join(_SIDES) + r")\b", re.IGNORECASE)
-
-
-def mirrored_text(text: str) -> str:
-    """The text of the mirrored motion: left and right change places, case kept."""
-
-    def swap(match: re.Match[str]) -> str:
-        word = match.group()
-        other = _SIDES[word.lower()]
-        return other.capitalize() if word[0].isupper() else other
-
-    return _SIDE_WORDS.sub(swap, text)
 
 
 def padded(clips: Sequence[Tensor], *, down: int) -> tuple[Tensor, Tensor]:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from motionkit.bodies.limits import pose_limits
 from motionkit.errors import TrainingError
+from motionkit.mirror import mirrored_text
 from motionkit.models.k2m.cycle import cycle_loss, second_view
 from motionkit.models.k2m.losses import flat_loss, path_loss, tokenizer_losses, yaw_cue_loss
 from motionkit.models.k2m.observe import Observation
@@ -19,7 +20,6 @@ from motionkit.training.k2m_data import (
     Clip,
     WindowSource,
     mirrored,
-    mirrored_text,
     padded,
     spoiled,
 )

@@ -9,6 +9,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("safetensors")
 
 from motionkit.errors import TrainingError, UsageError  # noqa: E402
+from motionkit.mirror import mirrored_text  # noqa: E402
 from motionkit.training import k2m, k2m_stages  # noqa: E402
 from motionkit.training.checkpoint import load_checkpoint, save_checkpoint  # noqa: E402
 from motionkit.training.k2m import load_model, train_on  # noqa: E402
@@ -21,7 +22,6 @@ from motionkit.training.k2m_config import (  # noqa: E402
 from motionkit.training.k2m_data import (  # noqa: E402
     Clip,
     WindowSource,
-    mirrored_text,
     padded,
 )
 from motionkit.training.state import rate_at  # noqa: E402
