@@ -184,6 +184,7 @@ def describe_folder(path: str | Path, fps: float = MEVIS_FPS) -> dict[str, Any]:
         "duration_s": count / fps,
         "frames_declared": count if found.listed else None,
         "frames_decoded": count,
+        "frames_damaged": 0,
         "variable_rate": False,
         "decoder": "pyav",
         "problems": [] if found.listed else ["no-frame-count"],

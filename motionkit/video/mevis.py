@@ -8,6 +8,7 @@ never become a path.
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import functools
 import json
@@ -139,8 +140,8 @@ def parse_json(data: bytes) -> Any:
 def _object(pairs: list[tuple[str, Any]]) -> JsonObject:
     made = JsonObject(pairs)
     if len(made) != len(pairs):
-        seen: set[str] = set()
-        made.repeated = frozenset(key for key, _ in pairs if key in seen or seen.add(key))
+        counts = collections.Counter(key for key, _ in pairs)
+        made.repeated = frozenset(key for key, count in counts.items() if count > 1)
     return made
 
 
