@@ -8,14 +8,27 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from motionkit.catalogue import failed_ids, failures
+from motionkit.catalogue import connect, failed_ids
+from motionkit.conditions import select_samples
 from motionkit.engines.local import EngineOptions, Progress, StageSummary, run_stage
 from motionkit.errors import UsageError
+from motionkit.intake import INTAKE, again, at_work, intake_steps
 from motionkit.recipes import STEPS, Recipe, build, parameters_of
 from motionkit.workspace import Workspace, publish
 
 #: The steps that are stages of the engine; the rest have functions of their own below.
-STAGES = ("ingest", "scan", "detect", "filter", "pose", "track", "caption")
+STAGES = (
+    "search",
+    "fetch",
+    "ingest",
+    "expressions",
+    "scan",
+    "detect",
+    "filter",
+    "pose",
+    "track",
+    "caption",
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,23 +36,34 @@ class ShardOptions:
     """Parameters of `build-shards` (recipe section [shards])."""
 
     rows_per_shard: int = 4096
-    """Samples in one shard file."""
+    """Most samples in one shard file; about half of it is usual (docs/shards.md)."""
+    max_shard_size: str = "256MB"
+    """Largest shard file, for example 256MB or 64MiB; empty: not limited."""
+    where: str = ""
+    """SQL condition over the view `samples`: clips for which it does not hold are left out."""
     train: float = 0.8
-    """Share of the source videos in the training split."""
+    """Share of the groups of near-duplicate videos in the training split."""
     val: float = 0.05
-    """Share of the source videos in the validation split."""
+    """Share of the groups in the validation split."""
     test: float = 0.15
-    """Share of the source videos in the test split."""
+    """Share of the groups in the test split."""
+    official_splits: bool = True
+    """Keep the split that expressions came with (MeViS: train; valid_u and valid become test)."""
     salt: str = "motionkit"
     """Another salt gives another split."""
     min_s: float = 2.0
-    """Shortest clip that becomes a sample, seconds (K2M's clip rule)."""
+    """Shortest clip of a person that becomes a sample, seconds (K2M's clip rule)."""
     max_s: float = 10.0
-    """Longest clip that becomes a sample, seconds (K2M's clip rule)."""
+    """Longest clip of a person that becomes a sample, seconds (K2M's clip rule)."""
     require_captions: bool = True
     """Leave clips without a caption out (counted in the manifest)."""
     require_tracks: bool = False
     """Leave clips without point tracks out (counted in the manifest)."""
+    require_masks: bool = True
+    """Leave expressions without masks out (counted in the manifest)."""
+    commercial_only: bool = False
+    """Leave out what may not, or not surely, be used commercially: by the clip's licence and by
+    every model that touched it (docs/shards.md)."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,9 +102,7 @@ def run_recipe(
     options = engine or recipe.engine
     write_resolved(workspace, recipe)
     results: list[StepResult] = []
-    for step, parameters in recipe.steps.items():
-        if step == "ingest":
-            parameters = with_sources(parameters, sources)
+    for step, parameters in intake_steps(recipe.steps, sources).items():
         result = run_step(
             workspace, step, parameters, options, recipe=recipe.resolved(), progress=progress
         )
@@ -101,6 +123,7 @@ def run_step(
 ) -> StepResult:
     """Run one step by name."""
     if step in STAGES:
+        parameters, engine = at_work(workspace, step, parameters, engine)
         summary = run_stage(workspace, parameters, engine, progress=progress)
         return StepResult(step, summary.as_dict(), describe(summary), summary.failed.total())
     if step == "shards":
@@ -129,30 +152,16 @@ def retry_failed(
         if current is None or not ids:
             continue
         parameters: Any = build(cls, current["parameters"], step)
-        if step == "ingest":  # the last call may have named other files
-            paths = [f["path"] for f in failures(workspace, step) if f["item_id"] in ids]
-            there = tuple(path for path in paths if Path(path).is_file())
-            if not there:
-                continue
-            parameters = dataclasses.replace(parameters, sources=there)
+        if step in INTAKE:  # the last call may have named other files or addresses
+            parameters = again(workspace, step, parameters, ids)
+        parameters, options = at_work(workspace, step, parameters, engine)
         summary = run_stage(
-            workspace, parameters, engine, retry=ids.__contains__, progress=progress
+            workspace, parameters, options, retry=ids.__contains__, progress=progress
         )
         results.append(
             StepResult(step, summary.as_dict(), describe(summary), summary.failed.total())
         )
     return results
-
-
-def with_sources(ingest: Any, sources: Sequence[str]) -> Any:
-    """Ingest parameters with the sources the user named; UsageError where there are none."""
-    if sources:
-        ingest = dataclasses.replace(ingest, sources=tuple(str(source) for source in sources))
-    if not ingest.sources:
-        raise UsageError(
-            "there is nothing to ingest.", hint="name a file or folder with: --source PATH"
-        )
-    return ingest
 
 
 def write_resolved(workspace: Workspace, recipe: Recipe) -> None:
@@ -172,12 +181,23 @@ def make_shards(
     """Build the shard set ``shards`` of the workspace (or at ``out``)."""
     from motionkit.shards.build import build_shards
     from motionkit.shards.split import SplitShares
+    from motionkit.shards.write import parse_size
 
     target = out or workspace.path / "shards"
+    wanted = None
+    if options.where.strip():
+        with connect(workspace) as connection:
+            wanted = select_samples(connection, options.where)
     made = build_shards(
         workspace,
         target,
         rows_per_shard=options.rows_per_shard,
+        max_bytes=parse_size(options.max_shard_size),
+        wanted=wanted,
+        where=options.where.strip(),
+        official_splits=options.official_splits,
+        require_masks=options.require_masks,
+        commercial_only=options.commercial_only,
         split=SplitShares(options.train, options.val, options.test),
         salt=options.salt,
         recipe=recipe,
@@ -192,6 +212,8 @@ def make_shards(
         f"{sum(made.samples.values())} samples ({splits}), {made.hours * 60:.1f} min, "
         f"{made.captions} captions, {made.bytes / 1e6:.1f} MB in {made.path}"
     )
+    if made.reused:
+        line += f"; {made.reused} of {made.shards} shards are unchanged"
     if made.left_out:
         line += "; left out: " + _counts(made.left_out)
     return StepResult("shards", summary, line)

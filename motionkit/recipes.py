@@ -27,7 +27,10 @@ else:
 
 #: Steps in the order in which they run, and the dataclass of each one's parameters.
 STEPS: dict[str, str] = {
+    "search": "motionkit.stages.search:Search",
+    "fetch": "motionkit.stages.fetch:Fetch",
     "ingest": "motionkit.stages.ingest:Ingest",
+    "expressions": "motionkit.stages.expressions:Expressions",
     "scan": "motionkit.stages.scan:Scan",
     "detect": "motionkit.stages.detect:Detect",
     "filter": "motionkit.stages.filter:Filter",

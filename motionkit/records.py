@@ -207,8 +207,10 @@ TABLES: Final[Mapping[str, pa.Schema]] = {
             "camera translation x, y since the frame before, share of the width in 1/30 s",
         ),
         zoom=array(pa.float32(), "F", "camera zoom since the frame before, log scale in 1/30 s"),
-        hash_times_s=array(pa.float64(), "K", "presentation times of the hashed frames"),
-        hashes=array(pa.int64(), "K", "64-bit perceptual hash of each (two's complement)"),
+        hash_times_s=array(pa.float64(), "K", "middles of the hashed quarter seconds"),
+        hashes=array(
+            pa.int64(), "K,2", "64-bit words of appearance and change of each; docs/duplicates.md"
+        ),
         shots=pa.list_(SHOT),
         thumbnails=pa.list_(THUMBNAIL),
     ),

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from motionkit.cli.app import app
-from motionkit.cli.console import Console, table
+from motionkit.cli.console import Console
 from motionkit.cli.steps import (
     STEP_EPILOG,
     Settings,
@@ -19,21 +19,83 @@ from motionkit.cli.steps import (
     run_command,
     show,
 )
+from motionkit.engines.local import EngineOptions
+from motionkit.errors import UsageError
+from motionkit.intake import intake_steps
 
 
 @app.command(epilog=STEP_EPILOG)
 def ingest(
     context: typer.Context,
-    sources: Annotated[list[str], typer.Argument(help="Files, folders or globs.")],
+    sources: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Files, folders, globs, manifests (CSV, JSON lines, Parquet), "
+            "addresses (https://, s3://, gs:// …)."
+        ),
+    ] = None,
+    search: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--search",
+            metavar="FILE|TEXT",
+            help="Search the web: a text, a file with one a line, or the shipped list "
+            "motion-keywords; may be repeated.",
+        ),
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Links for each search.")] = None,
+    cookies: Annotated[
+        Path | None, typer.Option(help="Cookies file (Netscape format) for web pages.")
+    ] = None,
     settings: Settings = None,
     workers: Workers = 0,
     timeout: Timeout = 900.0,
 ) -> None:
-    """Register videos: content hash, size, frame times, rotation, licence, sidecar captions.
+    """Bring videos in: search and fetch them where they are on the web, then register each one:
+    content hash, size, frame times, rotation, licence, captions, ranges.
 
-    Example: motionkit ingest videos/ more/*.mp4
+    Parameters of the first two steps are --set search.KEY=VALUE and --set fetch.KEY=VALUE.
+
+    Example: motionkit ingest videos/ more/*.mp4 list.csv https://example.org/walk.mp4
     """
-    run_command(context, "ingest", {"sources": sources}, settings, workers, timeout, create=True)
+    from motionkit.pipeline import run_step
+
+    console: Console = context.obj
+    own: dict[str, list[str]] = {"search": [], "fetch": [], "ingest": []}
+    for word in settings or []:
+        step, dot, rest = word.partition(".")
+        own[step if dot and step in own else "ingest"].append(rest if dot and step in own else word)
+    kept = str(cookies.absolute()) if cookies is not None else None
+    given: dict[str, dict[str, Any]] = {
+        "search": {"queries": search or [], "limit": limit, "cookies": kept},
+        "fetch": {"addresses": [], "searches": [], "cookies": kept},
+        "ingest": {"sources": sources or []},
+    }
+    workspace = console.workspace(create=True)
+    steps = {step: parameters(workspace, step, given[step], own[step]) for step in given}
+    engine = EngineOptions(workers=workers, timeout_s=timeout)
+    results = []
+    for step, chosen in intake_steps(steps, []).items():
+        results.append(run_step(workspace, step, chosen, engine, progress=console.progress()))
+        if not console.json:
+            show(console, results[-1])
+    if console.json:
+        earlier = {result.step: result.summary for result in results[:-1]}
+        console.result({**results[-1].summary, **earlier}, [])
+
+
+@app.command(epilog=STEP_EPILOG)
+def expressions(
+    context: typer.Context,
+    settings: Settings = None,
+    workers: Workers = 0,
+    timeout: Timeout = 900.0,
+) -> None:
+    """Read the sentences of ingested MeViS folders, each with the masks of its objects.
+
+    Example: motionkit expressions --workspace mevis
+    """
+    run_command(context, "expressions", {}, settings, workers, timeout)
 
 
 @app.command(epilog=STEP_EPILOG)
@@ -68,30 +130,61 @@ def detect(
 @app.command("filter", epilog=STEP_EPILOG)
 def filter_(
     context: typer.Context,
-    settings: Settings = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="THRESHOLD=VALUE",
+            help="Another threshold, e.g. camera.max=0.002 (docs/filter.md lists them); may be "
+            "repeated.",
+        ),
+    ] = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Write nothing: show what it would keep, beside today's."),
+    ] = False,
+    sweep: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--sweep",
+            metavar="THRESHOLD[=V1,V2…]|all",
+            help="Show what several values of a threshold would keep; writes nothing; may be "
+            "repeated.",
+        ),
+    ] = None,
+    explain: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CLIP",
+            help="Say why a clip, shot, video or file (FILE@SECONDS: a moment of it) was kept or "
+            "dropped; writes nothing.",
+        ),
+    ] = None,
     workers: Workers = 0,
     timeout: Timeout = 900.0,
 ) -> None:
     """Cut shots into clips and judge them by thresholds over stored scores: no model, seconds.
 
-    Example: motionkit filter --set camera_max=0.004
+    Example: motionkit filter --set camera.max=0.002 --dry-run
     """
-    from motionkit.catalogue import query
+    from motionkit.cli.filter import show_explanation, show_verdicts, show_what_if
+    from motionkit.thresholds import settings_in_full
 
     console: Console = context.obj
     workspace = console.workspace()
-    result = execute(console, workspace, "filter", {}, settings, workers, timeout)
-    rows = query(
-        workspace,
-        "SELECT coalesce(reason, 'kept') AS verdict, count(*) AS stretches, "
-        "round(sum(t1_s - t0_s), 2) AS seconds, min(measured) AS lowest, "
-        "max(measured) AS highest, any_value(threshold) AS threshold "
-        "FROM candidates GROUP BY 1 ORDER BY seconds DESC, verdict",
-    ).to_pylist()
-    lines = [f"filter: {result.line}"]
-    if rows:
-        lines += table([list(row.values()) for row in rows], list(rows[0]))
-    console.result({**result.summary, "verdicts": rows}, lines)
+    chosen = settings_in_full(settings or [])
+    if explain is not None:
+        if chosen or dry_run or sweep:
+            raise UsageError("--explain goes by the thresholds in force: leave out the others.")
+        show_explanation(console, workspace, explain)
+    elif dry_run or sweep:
+        show_what_if(console, workspace, chosen, sweep or [])
+    else:
+        show_verdicts(
+            console,
+            workspace,
+            execute(console, workspace, "filter", {}, chosen, workers, timeout),
+        )
 
 
 @app.command(epilog=STEP_EPILOG)
@@ -153,18 +246,40 @@ def build_shards(
     out: Annotated[
         Path | None, typer.Option("--out", help="Folder of the set [default: WORKSPACE/shards].")
     ] = None,
-    rows_per_shard: Annotated[int | None, typer.Option(min=1, help="Samples a shard.")] = None,
+    where: Annotated[
+        str | None,
+        typer.Option(metavar="SQL", help="Condition over the view `samples`; see docs/shards.md."),
+    ] = None,
+    rows_per_shard: Annotated[int | None, typer.Option(min=1, help="Most samples a shard.")] = None,
+    max_shard_size: Annotated[
+        str | None, typer.Option(metavar="SIZE", help="Largest shard file, e.g. 256MB.")
+    ] = None,
+    commercial_only: Annotated[
+        bool | None,
+        typer.Option(
+            "--commercial-only",
+            help="Leave out what may not, or not surely, be used commercially.",
+        ),
+    ] = None,
     salt: Annotated[str | None, typer.Option(help="Another salt gives another split.")] = None,
     settings: Settings = None,
 ) -> None:
     """Join keypoints, tracks and captions into Parquet shards with a manifest and a data card.
 
-    Example: motionkit build-shards --out data/people
+    Shards of the set that is there are kept where nothing in them changed.
+
+    Example: motionkit build-shards --where "box_height > 0.5 AND captions > 1"
     """
     from motionkit.pipeline import make_shards
 
     console: Console = context.obj
     workspace = console.workspace()
-    given: dict[str, Any] = {"rows_per_shard": rows_per_shard, "salt": salt}
+    given: dict[str, Any] = {
+        "where": where,
+        "rows_per_shard": rows_per_shard,
+        "max_shard_size": max_shard_size,
+        "commercial_only": commercial_only,
+        "salt": salt,
+    }
     options = parameters(workspace, "shards", given, settings)
     show(console, make_shards(workspace, options, out=out))

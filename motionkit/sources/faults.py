@@ -39,8 +39,8 @@ _WORDS: Final = (
     ("unsupported-address", r"unsupported url|is not a valid url|drm protected"
                             r"|file:// urls? (are|is) disabled|no suitable (info)?extractor"
                             r"|no supported javascript|unsupported protocol|unsupported scheme"),
-    ("not-a-video", r"no video formats found|requested format is not available"
-                    r"|no media (found|formats)"),
+    ("no-format", r"requested format is not available"),
+    ("not-a-video", r"no video formats found|no media (found|formats)"),
     ("network", r"name or service not known|getaddrinfo|connection (reset|refused|aborted)"
                 r"|timed out|remote end closed|certificate|ssl:|incomplete ?read"
                 r"|more expected|network is unreachable|failed to resolve"),
@@ -62,15 +62,20 @@ def fault_of(error: BaseException, address: str) -> Fault:
     """The fault that ``error`` means for ``address``.
 
     Classes that say it plainly come first, then the site's words, then the HTTP status, then
-    the system's network errors; what none of them tells is `extraction-failed`.
+    the system's network errors; what none of them tells is `extraction-failed`. Answers that the
+    errors hold open are closed.
     """
     chain = list(_chain(error))
+    for link in chain:
+        if _status(link) is not None and hasattr(link, "close"):
+            link.close()
     for link in chain:
         if isinstance(link, Fault):
             return link
         if isinstance(link, InputError):
             return Fault(link.code, link.message)
-    text = clean_text(" ".join(str(link) for link in chain[:2])) or type(error).__name__
+    said = dict.fromkeys(re.sub(r"^ERROR: ", "", clean_text(str(link))) for link in chain[:2])
+    text = "; ".join(words for words in said if words) or type(error).__name__
     message = f"{address}: {text}"
     names = {cls.__name__ for link in chain for cls in type(link).__mro__}
     if "GeoRestrictedError" in names:

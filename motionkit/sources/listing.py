@@ -17,8 +17,9 @@ from motionkit.video.mevis import find_mevis
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class SourceFile:
-    """One video to ingest: its absolute ``path``, and ``source``, what the user named. ``kind``
-    is ``file``, or ``frames`` for a folder of pictures (`video.frame_folder`)."""
+    """One video to ingest: its absolute ``path``, and ``source``, what the user named (a manifest
+    by its absolute path). ``kind`` is ``file``, or ``frames`` for a folder of pictures
+    (`video.frame_folder`)."""
 
     path: str
     source: str
@@ -39,11 +40,14 @@ def find_sources(sources: Sequence[str]) -> Iterator[SourceFile]:
         if is_address(source):
             continue
         given = Path(source).expanduser()
-        found = _of_manifest(given) if _names_manifest(given) else _of_paths(source, given)
+        if _names_manifest(given):
+            named, found = str(given.absolute()), _of_manifest(given)
+        else:
+            named, found = source, _of_paths(source, given)
         for path, kind in found:
             if path not in seen:
                 seen.add(path)
-                yield SourceFile(path, source, kind)
+                yield SourceFile(path, named, kind)
 
 
 def manifests_of(sources: Sequence[str]) -> list[ManifestIndex]:

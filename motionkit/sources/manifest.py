@@ -140,7 +140,7 @@ class ManifestIndex:
 
     def keys(self, *, addresses: bool) -> Iterator[str]:
         """The files (or the addresses) that good rows name, each once, sorted."""
-        sql = "SELECT DISTINCT key FROM rows WHERE (key = url) = ? ORDER BY key"
+        sql = "SELECT DISTINCT key FROM rows WHERE (key IS url) = ? ORDER BY key"
         yield from (key for (key,) in self._base.execute(sql, (int(addresses),)))
 
     def rows(self, key: str) -> list[Row]:

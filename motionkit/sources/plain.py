@@ -102,6 +102,9 @@ def load_cookies(path: str | None) -> http.cookiejar.CookieJar | None:
             f"the cookies file {path} cannot be used: {error}",
             hint="export it from a browser in Netscape's format (cookies.txt)",
         ) from error
+    for cookie in jar:
+        if cookie.expires == 0:  # browsers' exports write 0 for "until the browser is closed"
+            cookie.expires, cookie.discard = None, True
     return jar
 
 
@@ -113,6 +116,7 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
         target = str(headers.get("location") or headers.get("uri") or "")
         scheme = re.match(r"([A-Za-z][A-Za-z0-9+.-]*):", target)
         if scheme and scheme.group(1).lower() not in WEB:
+            fp.close()
             raise Fault("unsupported-address", f"{req.full_url} redirects to {target[:200]!r}")
         return super().http_error_302(req, fp, code, msg, headers)
 

@@ -24,10 +24,11 @@ from motionkit.video.sidecars import clean_text
 
 #: Single streams that yt-dlp fetches by itself: plain HTTP first, then segments it joins.
 _FORMATS: Final = "/".join(
-    f"bestvideo*[protocol={protocol}][vcodec!=none]"
+    f"bestvideo*[protocol={protocol}]"
     for protocol in ("https", "http", "http_dash_segments", "m3u8_native")
 )
 _LIST: Final = "playlist"
+_NO_PLATFORM: Final = frozenset({"generic", "html5mediaembed"})  # any page with a video in it
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,7 +75,7 @@ def search(query: str, platform: str, limit: int, options: PageOptions) -> list[
             raise fault_of(error, query) from error
     links: dict[str, Link] = {}
     for entry in entries[:limit]:
-        url = str((entry or {}).get("webpage_url") or (entry or {}).get("url") or "")
+        url = _address_of(entry or {}, query)
         if scheme_of(url) in WEB:
             name = text_or_none(entry.get("id"))
             links.setdefault(url, Link(url, text_or_none(entry.get("title")), name))
@@ -136,6 +137,13 @@ def need_yt_dlp() -> Any:
 def text_or_none(value: object) -> str | None:
     """Untrusted text as one clean line; None where nothing is left."""
     return (clean_text(str(value)) or None) if value is not None else None
+
+
+def _address_of(entry: dict[str, Any], page: str) -> str:
+    """Where a result of a search is: its page; of videos that share the page asked, the file."""
+    formats = entry.get("formats") or [{}]
+    places = (entry.get("webpage_url"), entry.get("url"), formats[-1].get("url"))
+    return next((str(place) for place in places if place and place != page), "")
 
 
 def _extractor_classes() -> list[Any]:
@@ -216,7 +224,7 @@ def _facts(found: dict[str, Any], address: str) -> dict[str, Any]:
     platform = text_or_none(found.get("extractor_key") or found.get("extractor")) or "web"
     return {
         "page_url": page if scheme_of(page) in WEB else address,
-        "platform": "web" if platform.lower() == "generic" else platform.lower(),
+        "platform": "web" if platform.lower() in _NO_PLATFORM else platform.lower(),
         "platform_id": text_or_none(found.get("id")),
         "title": text_or_none(found.get("title")),
         "uploader": text_or_none(found.get("uploader") or found.get("channel")),

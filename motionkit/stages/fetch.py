@@ -48,8 +48,10 @@ class Fetch:
     column url. Filled in by `ingest` and `run`."""
     searches: tuple[str, ...] = ()
     """Ids of the searches whose links are fetched. Filled in by `ingest` and `run`."""
-    folder: str = ""
-    """Where files are put; empty: ``downloads`` in the workspace."""
+    workspace: str = ""
+    """The workspace's folder. Filled in by whatever runs the step."""
+    folder: str = "downloads"
+    """Where files are put, relative to the workspace or absolute."""
     max_height: int = 720
     """The largest picture height taken where a page offers several (the smallest if all are
     larger)."""
@@ -89,22 +91,27 @@ class Fetch:
         MissingExtraError where an address named by the user needs a package that is absent."""
         expand.cache_clear()
         load_cookies(self.cookies or None)
-        if not self.folder:
-            raise UsageError("fetch has no folder", hint="run it with: motionkit ingest ADDRESS")
+        folder = self.place()
         try:
-            Path(self.folder).mkdir(parents=True, exist_ok=True)
+            folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise UsageError(f"cannot make the folder {self.folder}: {error.strerror}") from error
+            raise UsageError(f"cannot make the folder {folder}: {error.strerror}") from error
         web = [a for a in self.addresses if is_address(a) and scheme_of(a) not in REMOTE]
         if self.searches or any(not extension_of(address) for address in web):
             need_yt_dlp()
+
+    def place(self) -> Path:
+        """The absolute folder that files are put into."""
+        if not Path(self.workspace, self.folder).is_absolute():
+            raise UsageError("fetch needs its workspace", hint="run: motionkit ingest ADDRESS")
+        return Path(self.workspace, self.folder)
 
     def identity(self, tables: Tables) -> dict[str, Any]:
         """Nothing: the table is the archive of what was tried, whatever the manners were."""
         return {}
 
     def ids(self, tables: Tables) -> Iterator[tuple[str, str | None]]:
-        """One item an address."""
+        """One item an address, named now or failed before."""
         for address, _ in self._asked(tables):
             yield item_id(address), None
 
@@ -126,6 +133,13 @@ class Fetch:
             only = ("item_id", frozenset(self.searches))
             for row in tables.rows("searches", ["query", "links"], only=only):
                 yield from ((link["url"], row["query"]) for link in row["links"])
+        try:
+            tables.fingerprint("downloads")
+        except UsageError:
+            return
+        # What other calls tried in vain: the engine passes it over, and `retry` reaches it.
+        for row in tables.rows("downloads", ["url", "query"], outcome="failed"):
+            yield row["url"], row["query"]
 
     def context(self, item: Item) -> dict[str, Any]:
         """What a failed row says too: the address, and the search that found it."""
@@ -150,7 +164,7 @@ class Fetch:
 
     def _download(self, address: str, name: str) -> dict[str, Any]:
         """Columns of `downloads`, with the file under its final name."""
-        folder = Path(self.folder)
+        folder = self.place()
         limits = Limits(self.rate_limit, self.max_filesize, self.timeout_s)
         part = Part(folder, name)
         cookies = self.cookies or None

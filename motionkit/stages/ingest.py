@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import os
 from collections.abc import Container, Iterator
 from pathlib import Path
 from typing import Any, ClassVar, Final
@@ -112,20 +113,24 @@ class Ingest:
 
     def context(self, item: Item) -> dict[str, Any]:
         """What a failed row says too: which file it was."""
-        return {"path": item.data["path"], "source": item.data["source"]}
+        return {name: _readable(item.data[name]) for name in ("path", "source")}
 
     def setup(self) -> None:
         """Nothing to load."""
 
     def process(self, item: Item) -> Outcome:
         """Hash, decode to the end, read sidecars. Raises InputError: `container.open_video`'s
-        codes, no-frames, corrupt; bad-range, bad-row for a manifest's rows."""
+        codes, no-frames, corrupt, bad-name; bad-range, bad-row for a manifest's rows."""
         data = item.data
         if data.get("kind") == "bad-row":
             raise InputError(data["code"], data["message"])
         if data.get("kind") == _CORRECTED:
             return Dropped("row-corrected")
         path, source = data["path"], data["source"]
+        if _readable(path) != path:
+            raise InputError(
+                "bad-name", f"the name {_readable(path)} is not UTF-8", hint="rename the file"
+            )
         if data.get("kind") == "frames":
             found = {"captions": [], "licence": None, **describe_folder(path, self.frame_rate)}
             found["source"] = source
@@ -191,6 +196,11 @@ def _there(tables: Tables, table: str) -> bool:
     except UsageError:  # its stage has not run
         return False
     return True
+
+
+def _readable(name: str | None) -> str | None:
+    """The name with bytes that are no UTF-8 written out: tables hold text only."""
+    return None if name is None else os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def _item_id(path: str) -> str:

@@ -64,26 +64,25 @@ class Search:
         return {}
 
     def ids(self, tables: Tables) -> Iterator[tuple[str, str | None]]:
-        """One item a search text, platform and limit."""
-        for item_id in self.item_ids():
-            yield item_id, None
+        """One item a search text, platform and limit; and those that failed before."""
+        for item in self.items(tables):
+            yield item.id, None
 
     def item_ids(self) -> tuple[str, ...]:
         """The ids of the searches, in order."""
-        return tuple(self._id(query) for query in self.queries)
+        return tuple(_id(query, self.platform, self.limit) for query in self.queries)
 
     def items(self, tables: Tables, wanted: Container[str] | None = None) -> Iterator[Item]:
         """The wanted searches."""
-        for query in self.queries:
-            if wanted is None or self._id(query) in wanted:
-                yield Item(self._id(query), {"query": query})
-
-    def _id(self, query: str) -> str:
-        return f"q-{digest([query, self.platform, self.limit], 16)}"
+        asked = [(query, self.platform, self.limit) for query in self.queries]
+        for query, platform, most in [*asked, *_failed(tables)]:
+            name = _id(query, platform, most)
+            if wanted is None or name in wanted:
+                yield Item(name, {"query": query, "platform": platform, "most": most})
 
     def context(self, item: Item) -> dict[str, Any]:
-        """What a failed row says too: the search text."""
-        return {"query": item.data["query"]}
+        """What a failed row says too: what was asked."""
+        return dict(item.data)
 
     def setup(self) -> None:
         """Switches yt-dlp's plugins off."""
@@ -91,7 +90,7 @@ class Search:
 
     def process(self, item: Item) -> Outcome:
         """Search. Raises `sources.faults.Fault` with its codes."""
-        query = item.data["query"]
+        query, platform, most = (item.data[key] for key in ("query", "platform", "most"))
         options = PageOptions(
             limits=Limits(timeout_s=self.timeout_s),
             sleep_s=self.sleep_s,
@@ -99,11 +98,25 @@ class Search:
             js_runtime=self.js_runtime,
         )
         links = with_retries(
-            lambda: search(query, self.platform, self.limit, options),
+            lambda: search(query, platform, most, options),
             retries=self.retries,
             backoff_s=self.backoff_s,
             longest_s=120.0,
         )
         if not links:
-            return Dropped("nothing-found", row={"query": query})
-        return Kept({"query": query, "links": [dataclasses.asdict(link) for link in links]})
+            return Dropped("nothing-found")
+        return Kept({"links": [dataclasses.asdict(link) for link in links]})
+
+
+def _id(query: str, platform: str, most: int) -> str:
+    return f"q-{digest([query, platform, most], 16)}"
+
+
+def _failed(tables: Tables) -> list[tuple[str, str, int]]:
+    """What was searched in vain by other calls: `retry` reaches it."""
+    try:
+        tables.fingerprint("searches")
+    except UsageError:
+        return []
+    rows = tables.rows("searches", ["query", "platform", "most"], outcome="failed")
+    return [(row["query"], row["platform"], int(row["most"])) for row in rows]
