@@ -132,7 +132,7 @@ def add_expressions(tables: FakeTables, count: int = 6, frames: int = 4) -> Fake
                 "width": 64,
                 "height": 48,
                 "frames": frames,
-                "masks": ["PPP1", None, *["0`T1"] * (frames - 2)],
+                "masks": ["j7:V100000Vb2", None, *["n[2:V100000000000000000R5"] * (frames - 2)],
                 "extra": None,
             }
         )
