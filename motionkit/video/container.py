@@ -30,7 +30,7 @@ CONTAINERS: Final = (
 )
 
 #: First bytes of containers, to tell a damaged video from a file that never was one.
-_MAGIC: Final = (b"\x1a\x45\xdf\xa3", b"RIFF", b"FLV\x01", b"OggS", b"\x30\x26\xb2\x75")
+_MAGIC: Final = (b"\x1a\x45\xdf\xa3", b"FLV\x01", b"OggS", b"\x30\x26\xb2\x75")
 
 # FFmpeg prints every flaw of a file on stderr; ours are raised or recorded instead.
 av.logging.set_level(av.logging.PANIC)
@@ -72,7 +72,9 @@ def _open(file: Path) -> Any:
             metadata_errors="replace",
         )
     except (av.FFmpegError, ValueError) as error:
-        if head[4:8] in (b"ftyp", b"moov", b"mdat", b"wide", b"free") or head.startswith(_MAGIC):
+        boxes = head[4:8] in (b"ftyp", b"moov", b"mdat", b"wide", b"free")
+        avi = head[:4] == b"RIFF" and head[8:12] == b"AVI "  # sound and stills are RIFF too
+        if boxes or avi or head.startswith(_MAGIC):
             raise InputError(
                 "corrupt", f"{file.name} is damaged: its header cannot be read"
             ) from error

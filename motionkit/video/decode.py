@@ -102,12 +102,14 @@ def choose_decoder(path: str) -> str:
         return "pyav"
     try:
         reader = _open_decord(path)
-        _get_batch(reader, [0])  # pictures of 16 x 16 pixels open, but do not decode
+        one = _get_batch(reader, [0])  # pictures of 16 x 16 pixels open, but do not decode
     except (ImportError, _DecordFailure):  # there is no decord for macOS
         return "pyav"
     if len(reader) != len(index.pts) or reader.get_frame_timestamp(0)[0] < 0:
         return "pyav"
-    return "decord"
+    # Turns in Matroska, several colour layouts: decord shows another picture.
+    other = next(_read_pyav(path, _announced(path), np.zeros(1, np.int32), None, 1), None)
+    return "decord" if other is not None and np.array_equal(one, other.frames) else "pyav"
 
 
 @dataclasses.dataclass(frozen=True)

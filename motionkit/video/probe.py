@@ -42,7 +42,8 @@ class PacketIndex:
     ``pts`` alone, so reading may start in the middle; False means: count from the first frame.
     The stored size is pixels before any rotation. ``start_s``: the first frame's time after the
     container's beginning. ``streams`` counts video streams, covers left out; the first is read.
-    ``pixel_aspect``: width of a pixel over its height.
+    ``pixel_aspect``: width of a pixel over its height. ``packets``: of frames that are shown, also
+    those that share a time stamp.
     """
 
     codec: str
@@ -62,6 +63,7 @@ class PacketIndex:
     start_s: float = 0.0
     streams: int = 1
     pixel_aspect: float = 1.0
+    packets: int = 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -248,6 +250,7 @@ def _index(path: str, size: int, mtime_ns: int) -> PacketIndex:
         start_s=ordered[0] * tick - zero_s if not untimed else 0.0,
         streams=streams,
         pixel_aspect=aspect,
+        packets=seen.count,
     )
 
 

@@ -58,15 +58,15 @@ def _other_rate(index: PacketIndex, found: Survey) -> bool:
         return False
     if index.rate_declared is None:
         return True
-    # Over pictures, not packets: what decodes counts. A tick at both ends is rounding.
-    measured = (len(found.times_s) - 1) / float(found.times_s[-1])
-    slack = RATE_SHARE + 0.002 / float(found.times_s[-1])
-    return abs(index.rate_declared / measured - 1) > slack
+    # Containers differ in what the last picture's length counts; a tick at each end is rounding.
+    last = float(found.times_s[-1])
+    count, slack = len(found.times_s), RATE_SHARE + 0.002 / last
+    return not (1 - slack) * (count - 1) / last < index.rate_declared < (1 + slack) * count / last
 
 
 def _other_count(index: PacketIndex, found: Survey) -> bool:
     """Do other frames decode than were declared (or than there are packets)?"""
     decoded = len(found.times_s)
     if index.edit_list:
-        return decoded != len(index.times_s)
-    return decoded != (index.frames_declared or len(index.times_s))
+        return decoded != index.packets
+    return decoded != (index.frames_declared or index.packets)

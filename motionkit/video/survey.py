@@ -100,7 +100,7 @@ def _survey(path: str, size: int, mtime_ns: int) -> Survey:
             last = picture.duration or 0
     if not stamps:
         raise InputError("no-frames", f"{name}: no picture can be decoded")
-    lost = max(flaws.undecodable, len(index.pts) - len(stamps)) if flaws.undecodable else 0
+    lost = max(flaws.undecodable, index.packets - len(stamps)) if flaws.undecodable else 0
     broken = lost + sum(damaged)
     if broken > DAMAGED_SHARE_MAX * (len(stamps) + lost):
         raise InputError(
