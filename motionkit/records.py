@@ -34,6 +34,12 @@ def array(kind: pa.DataType, shape: str, meaning: str) -> tuple[pa.DataType, dic
     return pa.list_(kind), {"shape": shape, "meaning": meaning}
 
 
+def full_array(kind: pa.DataType, shape: str, meaning: str) -> tuple[pa.DataType, dict[str, str]]:
+    """As `array`, without nulls inside: Parquet then reads a quarter faster (docs/loader.md)."""
+    inner = pa.field("element", kind, nullable=False)
+    return pa.list_(inner), {"shape": shape, "meaning": meaning}
+
+
 def _schema(**columns: pa.DataType | tuple[pa.DataType, dict[str, str]]) -> pa.Schema:
     fields = []
     for name, spec in columns.items():
@@ -318,7 +324,7 @@ SAMPLE: Final = _schema(
     width=pa.int32(),
     height=pa.int32(),
     frames=pa.int32(),
-    m2d=array(
+    m2d=full_array(
         pa.float32(),
         "frames,18,3",
         "17 COCO keypoints (x, y in pixels, confidence), then (width, height, 1); pixels in "
@@ -326,12 +332,14 @@ SAMPLE: Final = _schema(
     ),
     track_frames=pa.int32(),  # null where the clip has no tracks
     track_grid=pa.int32(),
-    track_points=array(
+    track_points=full_array(
         pa.float32(),
         "track_frames,track_grid*track_grid,2",
         "x, y in pixels, in steps of 1/16",
     ),
-    track_visible=array(pa.bool_(), "track_frames,track_grid*track_grid", "seen in that frame"),
+    track_visible=full_array(
+        pa.bool_(), "track_frames,track_grid*track_grid", "seen in that frame"
+    ),
     masks=array(
         pa.string(),
         "frames",
