@@ -32,11 +32,20 @@ def movement(
 
     ``points`` is [F, 17, 3] (x, y, confidence)."""
     seen = points[:, :, 2] > SEEN
-    both = seen[1:] & seen[:-1]
-    step = np.linalg.norm(np.diff(points[:, :, :2], axis=0), axis=-1)
     y = np.where(seen, points[:, :, 1], np.nan)[seen.sum(1) >= 2]
     heights = np.nanmax(y, 1) - np.nanmin(y, 1) if len(y) else np.zeros(1)
-    return (step * both).sum(0), both.sum(0).astype(np.float64), float(np.percentile(heights, 95))
+    return *path_lengths(points), float(np.percentile(heights, 95))
+
+
+def path_lengths(
+    points: NDArray[np.float64],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Per keypoint [17]: summed movement in pixels, and the number of pairs of frames that it is
+    seen in both of. ``points`` is [F, 17, 3] (x, y, confidence)."""
+    seen = points[:, :, 2] > SEEN
+    both = seen[1:] & seen[:-1]
+    step = np.linalg.norm(np.diff(points[:, :, :2], axis=0), axis=-1)
+    return (step * both).sum(0), both.sum(0).astype(np.float64)
 
 
 def viewpoints(points: NDArray[np.float64]) -> NDArray[np.str_]:

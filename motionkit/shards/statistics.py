@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 
 from motionkit.keypoints import COCO17
-from motionkit.measures import VIEWPOINTS, movement, split_words, viewpoints
+from motionkit.measures import VIEWPOINTS, path_lengths, split_words, viewpoints
 from motionkit.shards.schema import SPLITS
 
 #: Upper borders of the clip length histogram, seconds; the last bin is open.
@@ -63,7 +63,7 @@ class Totals:
 
     def _add_person(self, row: Mapping[str, Any]) -> None:
         points = np.asarray(row["m2d"], np.float64).reshape(-1, 18, 3)[:, :17]
-        moved, pairs, _ = movement(points)
+        moved, pairs = path_lengths(points)
         self._moved += moved
         self._pairs += pairs
         self._views.update(dict(zip(*_counted(viewpoints(points)), strict=True)))
