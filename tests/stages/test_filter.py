@@ -13,76 +13,10 @@ from motionkit.records import CANDIDATE, TABLES
 from motionkit.stage import Dropped, Item, Kept
 from motionkit.stages._judge import judge_shots
 from motionkit.stages._scores import COLUMNS, LIST_COLUMNS, shots_of_rows, shots_of_table
-from motionkit.stages.detect import measured_ordinals, motion_columns
-from motionkit.stages.filter import Filter, drop_table, judged
+from motionkit.stages.detect import measured_ordinals
+from motionkit.stages.filter import Filter, drop_table
 from motionkit.video.camera import CAMERA_MAX, camera_moving
-
-HEIGHT = 400  # of the picture
-
-
-def figure(x: float, y: float, size: float) -> np.ndarray:
-    """Keypoints [17, 3] of a standing person of ``size`` pixels whose middle is at (x, y)."""
-    rows = [0.07, 0.05, 0.05, 0.06, 0.06, 0.18, 0.18, 0.35, 0.35, 0.5, 0.5, 0.5, 0.5]
-    rows += [0.73, 0.73, 0.96, 0.96]
-    keypoints = np.ones((17, 3))
-    keypoints[:, 0] = x + size * 0.1 * np.array([0, *([1, -1] * 8)])
-    keypoints[:, 1] = y + size * (np.array(rows) - 0.5)
-    return keypoints
-
-
-@dataclasses.dataclass
-class Shot:
-    """A shot of ``seconds`` at 30 fps, somebody walking in the middle, measured 10 times a second;
-    tests spoil it."""
-
-    seconds: float = 5.0
-    size: float = 200.0
-
-    def __post_init__(self) -> None:
-        self.count = round(self.seconds * 30)
-        self.source_s = np.arange(self.count) / 30
-        self.ordinals = measured_ordinals(self.source_s, 10)
-        self.times_s = self.source_s[self.ordinals]
-        self.camera = np.zeros(self.count, np.float32)
-        self.keypoints = np.stack(
-            [figure(200 + 100 * np.sin(t), 200, self.size) for t in self.times_s]
-        )
-        self.person = np.zeros(len(self.ordinals), np.int32)
-        self.box_height = np.full(len(self.ordinals), self.size)
-
-    def at(self, t0_s: float, t1_s: float) -> np.ndarray:
-        """The measured frames of a stretch of time."""
-        return (self.times_s >= t0_s - 1e-6) & (self.times_s <= t1_s + 1e-6)
-
-    def row(self) -> dict[str, Any]:
-        boxes = np.zeros((len(self.ordinals), 5), np.float32)
-        boxes[:, 0] = self.keypoints[:, :, 0].min(1)
-        boxes[:, 2] = self.keypoints[:, :, 0].max(1)
-        boxes[:, 1], boxes[:, 3] = 200 - self.box_height / 2, 200 + self.box_height / 2
-        boxes[:, 4] = 1
-        boxes[self.person < 0] = 0
-        keypoints = np.where((self.person < 0)[:, None, None], 0, self.keypoints)
-        return {
-            "item_id": "v-shot",
-            "outcome": "kept",
-            "video_id": "v",
-            "first": 0,
-            "last": self.count - 1,
-            "height": HEIGHT,
-            "ordinals": self.ordinals,
-            "times_s": self.times_s,
-            "boxes": boxes.ravel(),
-            "keypoints": keypoints.astype(np.float32).ravel(),
-            "person": self.person,
-            **motion_columns(keypoints, self.person, self.times_s),
-            "camera_kind": "static",
-            "source_times_s": np.append(self.source_s, self.seconds),
-            "source_camera": self.camera,
-        }
-
-    def verdicts(self, **parameters: Any) -> list[dict[str, Any]]:
-        (candidates,) = judged([self.row()], Filter(**parameters))
-        return candidates
+from tests.stages.shots import HEIGHT, Shot, figure
 
 
 def brief(candidates: list[dict[str, Any]]) -> list[tuple[int, int, str | None]]:
@@ -368,3 +302,89 @@ def test_rows_read_as_arrow_give_the_same_scores() -> None:
     for other in (some, part):
         for field in dataclasses.fields(whole):
             assert getattr(whole, field.name).tolist() == getattr(other, field.name).tolist()
+
+
+def at_times(source_s: np.ndarray) -> Shot:
+    """A shot whose source frames are shown at ``source_s``, the last entry being its end."""
+    shot = Shot(float(source_s[-1]))
+    shot.count, shot.source_s = len(source_s) - 1, source_s[:-1]
+    shot.ordinals = measured_ordinals(shot.source_s, 10)
+    shot.times_s = shot.source_s[shot.ordinals]
+    shot.camera = np.zeros(shot.count, np.float32)
+    shot.keypoints = np.stack([figure(200 + 100 * np.sin(t), 200, 200) for t in shot.times_s])
+    shot.person = np.zeros(len(shot.ordinals), np.int32)
+    shot.box_height = np.full(len(shot.ordinals), 200.0)
+    return shot
+
+
+def test_clips_are_cut_by_time_where_frames_come_unevenly() -> None:
+    rng = np.random.default_rng(0)
+    shot = at_times(np.concatenate([[0], np.cumsum(rng.uniform(0.01, 0.2, 230))]))
+    clips = shot.verdicts()
+    lengths = [c["t1_s"] - c["t0_s"] for c in clips]
+    assert [c["reason"] for c in clips] == [None] * 3
+    assert sum(lengths) == pytest.approx(shot.seconds)
+    assert max(lengths) <= 10.0
+    assert max(lengths) - min(lengths) <= 0.4  # two frames
+
+
+def test_a_gap_in_the_recording_ends_a_clip() -> None:
+    shot = at_times(np.concatenate([np.arange(120) / 30, 9 + np.arange(151) / 30]))
+    before, gap, after = shot.verdicts()
+    # The frame that stands still for 5 s, and those since the measured frame before it.
+    assert (before["reason"], gap["reason"], after["reason"]) == (None, "frame-gap", None)
+    assert (gap["measured"], gap["threshold"]) == (pytest.approx(9 - 119 / 30), 1.0)
+    assert (gap["t1_s"], after["t0_s"], after["t1_s"]) == (9, 9, 14)
+    (whole,) = shot.verdicts(hold_max_s=6.0, max_s=20.0)
+    assert (whole["reason"], whole["t1_s"]) == (None, 14)
+
+
+def test_cuts_that_meet_in_one_long_frame_make_no_empty_clip() -> None:
+    shot = at_times(np.concatenate([np.arange(60) / 30, 12 + np.arange(61) / 30]))
+    clips = shot.verdicts(hold_max_s=60.0)
+    assert all(c["first"] <= c["last"] for c in clips)
+    assert clips[0]["first"] == 0 and clips[-1]["last"] == shot.count - 1
+    assert all(b["first"] == a["last"] + 1 for a, b in itertools.pairwise(clips))
+
+
+def test_a_shot_of_one_frame_is_too_short() -> None:
+    (dropped,) = Shot(1 / 30).verdicts()
+    assert (dropped["first"], dropped["last"], dropped["reason"]) == (0, 0, "too-short")
+    assert dropped["speed_bh_s"] is None
+    shot = Shot(1 / 30)
+    shot.person[:] = -1
+    assert shot.verdicts()[0]["reason"] == "no-person"
+
+
+@pytest.mark.parametrize(
+    ("frames", "rate", "reason"),
+    [(60, 30, None), (59, 30, "too-short"), (48, 24, None), (60, 29.97, None), (120, 60, None)],
+)
+def test_two_seconds_are_enough_and_a_frame_less_is_not(
+    frames: int, rate: float, reason: str | None
+) -> None:
+    milliseconds = np.round(np.arange(frames + 1) / rate, 3)  # as Matroska keeps them
+    (only,) = at_times(milliseconds).verdicts()
+    assert only["reason"] == reason
+
+
+@pytest.mark.parametrize("seconds", [10.0, 10.04, 19.9, 20.1, 23.0, 61.0])
+def test_a_passing_stretch_is_cut_whole_into_as_few_equal_clips_as_may_be(seconds: float) -> None:
+    clips = Shot(seconds).verdicts()
+    lengths = [c["t1_s"] - c["t0_s"] for c in clips]
+    assert sum(lengths) == pytest.approx(round(seconds * 30) / 30, abs=0.04)
+    assert all(2.0 <= length <= 10.0 + 0.002 for length in lengths)
+    assert max(lengths) - min(lengths) <= 1 / 30 + 1e-6
+    assert len(clips) <= seconds // (10 - 1 / 30) + 1
+
+
+def test_a_change_of_person_cuts_where_the_other_is_first_measured() -> None:
+    shot = Shot(9.0)
+    shot.person[shot.at(4.0, 9.0)] = 1
+    first, second = shot.verdicts()
+    assert first["last"] < 120 == second["first"]
+    assert (first["reason"], second["reason"]) == (None, None)
+    # Between two people nothing is bridged, and who comes back for less than a clip is too short.
+    shot.person[shot.at(4.0, 5.0)] = 0
+    shot.person[shot.at(3.0, 3.9)] = 1
+    assert [c["reason"] for c in shot.verdicts()] == [None, "too-short", "too-short", None]
