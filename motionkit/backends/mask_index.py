@@ -25,6 +25,12 @@ _BLOCK: Final = 8 * 2**20
 #: All frames of one annotation: more is damage (a bracket that is never closed).
 VALUE_MAX_BYTES: Final = 64 * 2**20
 
+#: Values of no usual form may be this large, and nested this deep.
+_ODD_MAX_BYTES: Final = 2**20
+_ODD_MAX_DEPTH: Final = 16
+#: Places of damage after which the rest of a file is not worth reading.
+_DAMAGE_MAX: Final = 500
+
 _STRING: Final = rb'"[^"\\]*(?:\\.[^"\\]*)*"'
 _KEY: Final = re.compile(rb"\s*(" + _STRING + rb")\s*:\s*", re.DOTALL)
 #: One frame's entry in the usual form, and the comma or bracket behind it. Written so that no
@@ -99,6 +105,7 @@ class _Reader:
         self.ranges: dict[str, tuple[int, int]] = {}
         self.repeated: set[str] = set()
         self.damage: str | None = None
+        self.damaged_places = 0
 
     @property
     def place(self) -> int:
@@ -174,7 +181,7 @@ class _Reader:
                 raise _Damage("a list of masks has no end")
 
     def _skip_any(self) -> None:
-        """Go behind any value of at most `LOOK_AHEAD` bytes, by its brackets. Raises _Damage."""
+        """Go behind any value of at most `_ODD_MAX_BYTES`, by its brackets. Raises _Damage."""
         self._found(re.compile(rb"\s+"))
         self.fill()
         if self.window[self.at : self.at + 1] not in (b"{", b"[", b'"'):
@@ -182,13 +189,15 @@ class _Reader:
                 raise _Damage("a value is missing")
             return
         open_brackets: list[bytes] = []
-        limit = min(len(self.window), self.at + LOOK_AHEAD)
+        limit = min(len(self.window), self.at + _ODD_MAX_BYTES)
         for token in _TOKEN.finditer(self.window, self.at, limit):
             text = token.group()
             if text == b'"':
                 break  # a string without an end
             if text in (b"{", b"["):
                 open_brackets.append(text)
+                if len(open_brackets) > _ODD_MAX_DEPTH:
+                    break
             elif text in (b"}", b"]"):
                 pair = b"{" if text == b"}" else b"["
                 if not open_brackets or open_brackets.pop() != pair:
@@ -207,6 +216,9 @@ class _Reader:
 
     def _recover(self) -> bool:
         """Go on at what looks like the next annotation; False where there is none."""
+        self.damaged_places += 1
+        if self.damaged_places > _DAMAGE_MAX:
+            return False
         while True:
             self.fill()
             found = _ANNOTATION.search(self.window, self.at)

@@ -238,7 +238,7 @@ def _sentence(entry: Any, name: str) -> dict[str, Any]:
         "text": text,
         "objects": _numbers(entry, "obj_id", name),
         "annotations": _numbers(entry, "anno_id", name),
-        "extra": json.dumps(extra, sort_keys=True) if extra else None,
+        "extra": json.dumps(extra, sort_keys=True, default=lambda _: None) if extra else None,
     }
 
 

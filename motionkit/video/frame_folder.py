@@ -144,11 +144,10 @@ def folder_pictures(
     """
     found = _sound(open_frame_folder(path))
     first = _size_of(_bytes_of(found, 0), found.files[0])
-    contexts: dict[str, Any] = {}
     for ordinal in range(len(found.files)) if ordinals is None else ordinals:
         if ordinal >= len(found.files):
             return
-        yield ordinal, _decoded(found, _bytes_of(found, ordinal), ordinal, first, contexts)
+        yield ordinal, _decoded(found, _bytes_of(found, ordinal), ordinal, first)
 
 
 def describe_folder(path: str | Path, fps: float = MEVIS_FPS) -> dict[str, Any]:
@@ -159,7 +158,6 @@ def describe_folder(path: str | Path, fps: float = MEVIS_FPS) -> dict[str, Any]:
     """
     found = _sound(open_frame_folder(path))
     whole = hashlib.sha256()
-    contexts: dict[str, Any] = {}
     first: tuple[int, int] | None = None
     size = 0
     for ordinal, name in enumerate(found.files):
@@ -167,7 +165,7 @@ def describe_folder(path: str | Path, fps: float = MEVIS_FPS) -> dict[str, Any]:
         whole.update(f"{readable(name)}\n{len(data)}\n".encode() + data)
         size += len(data)
         first = first or _size_of(data, name)
-        _decoded(found, data, ordinal, first, contexts)
+        _decoded(found, data, ordinal, first)
     assert first is not None
     sha256, count = whole.hexdigest(), len(found.files)
     return {
@@ -284,13 +282,7 @@ def _as_stored(data: bytes, name: str) -> bytes:
     return data
 
 
-def _decoded(
-    found: FrameFolder,
-    data: bytes,
-    ordinal: int,
-    first: tuple[int, int],
-    contexts: dict[str, Any],
-) -> Any:
+def _decoded(found: FrameFolder, data: bytes, ordinal: int, first: tuple[int, int]) -> Any:
     name = found.files[ordinal]
     codec = _codec(name) or "mjpeg"
     size = _size_of(data, name)
@@ -301,12 +293,12 @@ def _decoded(
             f"{first[0]} x {first[1]}",
         )
     cut = codec == "mjpeg" and data.rfind(_EOI) < data.rfind(b"\xff\xda")
-    if codec not in contexts:
-        contexts[codec] = av.CodecContext.create(codec, "r")
-        contexts[codec].thread_count = 1
-        contexts[codec].options = {"err_detect": "explode"}
+    # A new one for every picture: FFmpeg's PNG decoder adds the next picture to the last.
+    decoder: Any = av.CodecContext.create(codec, "r")
+    decoder.thread_count = 1
+    decoder.options = {"err_detect": "explode"}
     try:
-        pictures = [] if cut else contexts[codec].decode(av.Packet(_as_stored(data, name)))
+        pictures = [] if cut else decoder.decode(av.Packet(_as_stored(data, name)))
     except (av.FFmpegError, ValueError) as error:
         raise InputError(
             "corrupt", f"{_named(found, ordinal)} is damaged: it cannot be decoded"

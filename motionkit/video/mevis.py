@@ -117,19 +117,24 @@ class JsonObject(dict[str, Any]):
     repeated: frozenset[str] = frozenset()
 
 
+@dataclasses.dataclass(frozen=True)
+class Unreadable:
+    """Stands where JSON has a number that is none: NaN, or one beyond what is stored."""
+
+
 def parse_json(data: bytes) -> Any:
     """JSON as plain values, objects as `JsonObject`; ValueError where it cannot be read.
 
     Bytes that are no UTF-8 become lone surrogates (see `is_unicode`), so that one bad letter
-    spoils one text. What JSON has no value for (NaN, a number beyond a double) becomes None, and
-    so does a whole number of more than 18 digits.
+    spoils one text. NaN, a number beyond a double and a whole number of more than 18 digits
+    become `Unreadable`.
     """
     text = data.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "surrogateescape")
     try:
         return json.loads(
             text,
             object_pairs_hook=_object,
-            parse_constant=lambda _: None,
+            parse_constant=lambda _: Unreadable(),
             parse_float=_float,
             parse_int=_int,
         )
@@ -145,13 +150,13 @@ def _object(pairs: list[tuple[str, Any]]) -> JsonObject:
     return made
 
 
-def _float(text: str) -> float | None:
+def _float(text: str) -> float | Unreadable:
     value = float(text)
-    return value if math.isfinite(value) else None
+    return value if math.isfinite(value) else Unreadable()
 
 
-def _int(text: str) -> int | None:
-    return int(text) if len(text) <= 18 else None  # longer ones take quadratic time
+def _int(text: str) -> int | Unreadable:
+    return int(text) if len(text) <= 18 else Unreadable()  # longer ones take quadratic time
 
 
 def is_unicode(text: str) -> bool:
