@@ -9,8 +9,8 @@ import pytest
 
 from motionkit.errors import InputError, UsageError
 from motionkit.records import TABLES
-from motionkit.stage import Item, Kept
 from motionkit.sources.listing import find_sources
+from motionkit.stage import Dropped, Item, Kept
 from motionkit.stages.ingest import Ingest
 from tests.stages.fake_tables import FakeTables
 from tests.video import films
@@ -140,3 +140,143 @@ def test_the_damaged_real_file_is_kept_and_marked(real_data: Path) -> None:
     row = outcome.row
     assert (row["frames_declared"], row["frames_decoded"], row["frames_damaged"]) == (50, 49, 2)
     assert (row["problems"][0], row["decoder"]) == ("damaged-frames", "pyav-counted")
+
+
+def listed(tmp_path: Path, text: str, *more: str, tables: FakeTables | None = None) -> list[Item]:
+    """The items of a manifest with these rows."""
+    (tmp_path / "list.csv").write_text(text)
+    stage = Ingest((str(tmp_path / "list.csv"), *more))
+    tables = tables or FakeTables()
+    items = list(stage.items(tables))
+    assert [(item.id, item.stamp) for item in items] == list(stage.ids(tables))
+    return items
+
+
+def failure_of(item: Item) -> tuple[str, str]:
+    with pytest.raises(InputError) as caught:
+        Ingest().process(item)
+    return caught.value.code, caught.value.message
+
+
+def test_rows_of_one_file_become_its_ranges(plain: Path, tmp_path: Path) -> None:
+    (tmp_path / "walk.mp4").write_bytes(plain.read_bytes())
+    (tmp_path / "walk.txt").write_text("beside the file\nof the whole\n")
+    items = listed(
+        tmp_path,
+        "path,start,end,caption,licence,actor\n"
+        "walk.mp4,0.5,1.0,turns,CC0,Ann\n"
+        "walk.mp4,0,0.4,starts,,\n"
+        "./walk.mp4,0.5,1.0,turns left,,Bob\n"
+        "walk.mp4,,,of the whole,,Cy\n"
+        "walk.mp4,0.8,9,is cut,,\n"
+        "walk.mp4,7,8,never,,\n",
+    )
+    (item,) = items
+    outcome = Ingest().process(item)
+    assert isinstance(outcome, Kept)
+    row = outcome.row
+    stretches = [(r["start_s"], r["end_s"]) for r in row["ranges"]]
+    assert stretches == [(0.0, 0.4), (0.5, 1.0), (0.8, pytest.approx(40 / 30))]
+    texts = [[c["text"] for c in r["captions"]] for r in row["ranges"]]
+    assert texts == [["starts"], ["turns", "turns left"], ["is cut"]]
+    assert row["ranges"][1]["captions"][0]["detail"] == '{"file": "list.csv", "key": "line 2"}'
+    assert [r["extra"] for r in row["ranges"]] == [None, '{"actor": "Ann"}', None]
+    assert [c["text"] for c in row["captions"]] == ["of the whole", "beside the file"]
+    assert (row["licence"], row["extra"]) == ("CC0", '{"actor": "Cy"}')
+    assert row["problems"] == ["bad-range", "range-cut"]
+    assert row["source"] == str(tmp_path / "list.csv")
+
+
+def test_a_video_none_of_whose_stretches_is_there_fails(plain: Path, tmp_path: Path) -> None:
+    (item,) = listed(tmp_path, f"path,start,end\n{plain},5,6\n{plain},7,\n")
+    code, message = failure_of(item)
+    assert code == "bad-range"
+    assert "1.333" in message
+
+
+def test_bad_rows_and_missing_files_fail_alone(plain: Path, tmp_path: Path) -> None:
+    good, missing, no_range, no_path = listed(
+        tmp_path, f"path,start,end\n{plain},0,1\nno.mp4,,\n{plain},3,2\n,1,2\n"
+    )
+    if good.data["path"] != str(plain):
+        good, missing = missing, good
+    assert isinstance(Ingest().process(good), Kept)
+    assert failure_of(missing)[0] == "missing-file"
+    expected = ("bad-range", "list.csv line 4: start 3 is not before end 2")
+    assert failure_of(no_range) == expected
+    assert failure_of(no_path)[0] == "bad-row"
+    assert Ingest().context(no_range)["path"] == str(tmp_path / "list.csv")
+
+
+def test_a_corrected_row_is_no_failure_any_more(plain: Path, tmp_path: Path) -> None:
+    bad = listed(tmp_path, f"path,start,end\n{plain},3,2\n{plain},0,1\n")[-1]
+    path = str(tmp_path / "list.csv")
+    before = {"item_id": bad.id, "path": path, "outcome": "failed"}
+    other = {"item_id": "row-other", "path": "/other.csv", "outcome": "failed"}
+    tables = FakeTables(videos=[before, other])
+    items = listed(tmp_path, f"path,start,end\n{plain},2,3\n{plain},0,1\n", tables=tables)
+    assert [item.id for item in items if item.id.startswith("row-")] == [bad.id]
+    assert items[-1].stamp != bad.stamp
+    assert Ingest().process(items[-1]) == Dropped("row-corrected")
+
+
+def test_a_files_stamp_follows_its_rows_and_texts(plain: Path, tmp_path: Path) -> None:
+    for name in ("a.mp4", "b.mp4"):
+        (tmp_path / name).write_bytes(plain.read_bytes())
+
+    def stamps(start: float) -> dict[str, str | None]:
+        rows = f"path,start\na.mp4,{start}\nb.mp4,0\n"
+        return {Path(i.data["path"]).name: i.stamp for i in listed(tmp_path, rows, str(tmp_path))}
+
+    first, same, other = stamps(0.1), stamps(0.1), stamps(0.25)
+    assert first == same
+    assert (first["a.mp4"] == other["a.mp4"], first["b.mp4"] == other["b.mp4"]) == (False, True)
+    (tmp_path / "b.txt").write_text("a text")
+    beside = stamps(0.25)
+    assert (other["a.mp4"] == beside["a.mp4"], other["b.mp4"] == beside["b.mp4"]) == (True, False)
+
+
+def test_a_manifest_counts_for_a_file_named_otherwise_too(plain: Path, tmp_path: Path) -> None:
+    (tmp_path / "list.csv").write_text(f"path,url,caption\n{plain},https://h/walk,walks\n")
+    (item,) = Ingest((str(plain), str(tmp_path / "list.csv"))).items(FakeTables())
+    outcome = Ingest().process(item)
+    assert isinstance(outcome, Kept)
+    assert [c["text"] for c in outcome.row["captions"]] == ["walks"]
+    assert (outcome.row["source"], outcome.row["page_url"]) == (str(plain), "https://h/walk")
+
+
+def test_downloads_come_with_what_their_platform_says(plain: Path, tmp_path: Path) -> None:
+    known = {
+        "item_id": "dl1", "path": str(plain), "url": "https://h/walk", "size_bytes": 9,
+        "attempt": 1, "page_url": "https://h/page", "platform": "stage", "platform_id": "7",
+        "title": "A walk", "uploader": "Ann", "downloaded": "2026-01-31", "licence": "CC BY",
+    }  # fmt: skip
+    gone = {**known, "item_id": "dl2", "path": "/no/such.mp4", "url": "https://h/gone"}
+    failed = {"item_id": "dl3", "url": "https://h/failed", "outcome": "failed"}
+    tables = FakeTables(downloads=[known, gone, failed])
+    rows = "url,start,end,caption\nhttps://h/walk,0,1,a stroll\nhttps://h/failed,,,x\n"
+    first, second = listed(tmp_path, rows, "https://h/walk", tables=tables)
+    outcome = Ingest().process(first)
+    assert isinstance(outcome, Kept)
+    names = ("page_url", "platform", "platform_id", "title", "uploader", "downloaded", "licence")
+    assert {name: outcome.row[name] for name in names} == {name: known[name] for name in names}
+    assert outcome.row["source"] == "https://h/walk"
+    assert [c["text"] for c in outcome.row["ranges"][0]["captions"]] == ["a stroll"]
+    assert failure_of(second)[0] == "missing-file"
+    (again, _) = Ingest().ids(FakeTables(downloads=[{**known, "attempt": 2}, gone]))
+    assert again[0] == first.id and again[1] != first.stamp
+
+
+def test_a_folder_of_pictures_is_one_video(tmp_path: Path) -> None:
+    import cv2
+
+    frames = tmp_path / "train" / "JPEGImages" / "v1"
+    frames.mkdir(parents=True)
+    for number, picture in enumerate(films.still(3)):
+        cv2.imwrite(str(frames / f"{number:05d}.jpg"), picture)
+    (tmp_path / "train" / "meta_expressions.json").write_text('{"videos": {}}')
+    (item,) = Ingest((str(tmp_path),), frame_rate=10).items(FakeTables())
+    outcome = Ingest(frame_rate=10).process(item)
+    assert isinstance(outcome, Kept)
+    assert (outcome.row["frames_decoded"], outcome.row["duration_s"]) == (3, pytest.approx(0.3))
+    assert outcome.row["source"] == str(tmp_path)
