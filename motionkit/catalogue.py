@@ -21,7 +21,10 @@ import pyarrow as pa
 from motionkit.conditions import SAMPLES_SQL
 from motionkit.errors import UsageError, WorkspaceError
 from motionkit.records import OUTCOME_FIELDS, TABLES
+from motionkit.status import status
 from motionkit.workspace import COMMAND_OF, Workspace, table_schema
+
+__all__ = ["connect", "failed_ids", "failures", "query", "status"]
 
 _LATEST = """
 CREATE VIEW {table} AS
@@ -116,55 +119,17 @@ def query(workspace: Workspace, sql: str) -> pa.Table:
         return result
 
 
-def status(workspace: Workspace) -> list[dict[str, Any]]:
-    """Per stage that has run: kept, dropped by reason, failed by code, and items not yet done."""
-    found = []
-    with connect(workspace) as connection:
-        for table in TABLES:
-            if workspace.current(table) is None:
-                continue
-            counts = connection.execute(
-                f"SELECT outcome, reason, count(*) FROM {table} GROUP BY ALL ORDER BY ALL"
-            ).fetchall()
-            row: dict[str, Any] = {"stage": COMMAND_OF[table], "kept": 0}
-            row.update(dropped={}, failed={})
-            for outcome, reason, count in counts:
-                if outcome == "kept":
-                    row["kept"] = count
-                else:
-                    row[outcome][reason or "unknown"] = count
-            row["pending"] = _pending(connection, table)
-            found.append(row)
-    return found
-
-
-#: What the items of each stage are, as SQL over the views of the stage before.
-_ITEMS = {
-    "scans": "SELECT DISTINCT video_id AS id FROM videos WHERE outcome = 'kept'",
-    "detections": "SELECT DISTINCT shot_id AS id FROM shots",
-    "verdicts": "SELECT item_id AS id FROM detections WHERE outcome <> 'failed'",
-    "keypoints": "SELECT clip_id AS id FROM clips",
-    "tracks": "SELECT item_id AS id FROM keypoints WHERE outcome = 'kept'",
-    "captions": "SELECT item_id AS id FROM keypoints WHERE outcome = 'kept'",
-}
-
-
-def _pending(connection: duckdb.DuckDBPyConnection, table: str) -> int | None:
-    """Items without a row yet; None for ingest, whose items are outside the workspace."""
-    if table not in _ITEMS:
-        return None
-    sql = f"SELECT count(*) FROM ({_ITEMS[table]}) WHERE id NOT IN (SELECT item_id FROM {table})"
-    found = connection.execute(sql).fetchone()
-    return int(found[0]) if found else 0
-
-
 def failures(workspace: Workspace, stage: str | None = None) -> list[dict[str, Any]]:
     """Failed items: stage, item, code, message, attempts, and for a file its path."""
     sql = """
         SELECT f.stage, f.item_id, f.reason AS code, f.error_message AS message,
                f.attempt AS attempts, v.path
-        FROM failures f LEFT JOIN videos v
-        ON f.item_id = v.item_id OR (v.video_id IS NOT NULL AND starts_with(f.item_id, v.video_id))
+        FROM failures f LEFT JOIN (
+            SELECT item_id AS key, path, video_id FROM videos
+            UNION ALL SELECT video_id, path, video_id FROM videos WHERE video_id IS NOT NULL
+        ) v
+        -- the ids of shots and clips begin with that of their video
+        ON v.key = CASE f.stage WHEN 'ingest' THEN f.item_id ELSE split_part(f.item_id, '-', 1) END
         WHERE ($stage IS NULL OR f.stage = $stage)
           -- a file that was replaced since and is fine now has failed no more
           AND NOT EXISTS (

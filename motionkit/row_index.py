@@ -74,18 +74,20 @@ class RowIndex:
 
     def done(self) -> dict[str, Done]:
         """Item id → outcome, attempt, stamp."""
-        found: dict[str, Done] = {}
-        shared: dict[tuple[str, int, str | None], Done] = {}  # a million items share a handful
-        columns = [self.column(name).to_pylist() for name in ("item_id", "outcome", "attempt")]
-        for item, outcome, attempt, stamp in zip(
-            *columns, self.column("stamp").to_pylist(), strict=True
-        ):
-            key = (outcome, attempt, stamp)
-            known = shared.get(key)
-            if known is None:
-                known = shared[key] = Done(*key)
-            found[item] = known
-        return found
+        if not self._keys:
+            return {}
+        columns = [self.column(name) for name in ("outcome", "stamp")]
+        outcome, stamp = (_one(column) for column in columns)
+        attempt = self.column("attempt").to_numpy()
+        # A million items share a handful of states: each is made once.
+        joined = (_codes(outcome) << 56) | ((_codes(stamp) + 1) << 24) | attempt
+        _, first, which = np.unique(joined, return_index=True, return_inverse=True)
+        shared = np.empty(len(first), object)
+        shared[:] = [
+            Done(outcome[i].as_py(), int(attempt[i]), stamp[i].as_py()) for i in first.tolist()
+        ]
+        items = self.column("item_id").to_numpy(zero_copy_only=False)
+        return dict(zip(items.tolist(), shared[which].tolist(), strict=True))
 
     def groups(
         self, columns: list[str], outcome: str | None, only: tuple[str, Container[str]] | None
@@ -217,6 +219,28 @@ def _one(column: pa.ChunkedArray) -> pa.Array:
     """A dictionary column as one array."""
     joined = column.unify_dictionaries().combine_chunks()
     return joined.chunk(0) if isinstance(joined, pa.ChunkedArray) else joined
+
+
+def _codes(column: pa.Array) -> NDArray[np.int64]:
+    """Places in the dictionary; -1 where null."""
+    codes = column.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+    return codes.astype(np.int64)
+
+
+def elements_of(
+    data: pa.Table, places: NDArray[np.intp], column: str, fields: list[str]
+) -> Iterator[tuple[Any, ...]]:
+    """Fields of the structs in a list column, element by element, over the rows at ``places``."""
+    chosen = data.column(column).take(pa.array(places))
+    for chunk in chosen.chunks:
+        structs = chunk.flatten()
+        values = [
+            structs.field(name).to_numpy(zero_copy_only=False).tolist()
+            if pa.types.is_string(structs.field(name).type)
+            else structs.field(name).to_pylist()
+            for name in fields
+        ]
+        yield from zip(*values, strict=True)
 
 
 def _latest(keys: list[pa.Table], fingerprint: str) -> list[NDArray[np.bool_]]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
 
@@ -74,6 +74,11 @@ class Tables(Protocol):
         values wanted: other rows are not decoded."""
         ...
 
+    def elements(self, table: str, column: str, fields: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+        """Fields of the structs in a list column of the kept rows, one tuple an element: the
+        shots of all videos, say. Reads those fields alone."""
+        ...
+
     def lookup(self, table: str, key: str, columns: Iterable[str]) -> Lookup:
         """Kept rows by the string column ``key``, read when asked for: memory holds the keys and
         the row groups last read, never the payload of the table."""
@@ -125,7 +130,8 @@ def fingerprint_of(stage: Stage, tables: Tables) -> str:
 def digest(value: Any, length: int = 32) -> str:
     """Hex SHA-256 of the canonical JSON of ``value``, cut to ``length`` digits."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()[:length]
+    # Names of files need not be Unicode.
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:length]
 
 
 def shot_id(video_id: str, first: int, last: int) -> str:

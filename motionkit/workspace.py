@@ -19,12 +19,13 @@ import os
 import socket
 import warnings
 from collections import OrderedDict
-from collections.abc import Callable, Container, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from motionkit.errors import UsageError, WorkspaceError
@@ -35,6 +36,7 @@ from motionkit.row_index import (
     Done,
     GroupLookup,
     RowIndex,
+    elements_of,
     rows_of,
 )
 
@@ -42,7 +44,9 @@ _FORMAT = "motionkit-workspace"
 _VERSION_KEY = b"motionkit.tables_version"
 #: Parts below this size are merged when there are many, and when a stage has ended.
 _SMALL_PART_BYTES = 32 << 20
-_MERGE_BYTES = 96 << 20
+#: A merged part holds at most so much, decoded: merging takes a few times its memory.
+_MERGE_BYTES = 128 << 20
+_MERGE_ROWS = 400_000
 #: What a reader decodes at once: about this many bytes of a part.
 _ROW_GROUP_BYTES = 4 << 20
 _ROW_GROUP_ROWS = (16, 1 << 17)
@@ -172,41 +176,46 @@ class Workspace:
         Safe to kill: the merged part is published before the old ones are removed, and
         readers see a row that is in both once.
         """
-        small = [p for p in self.parts(table, fingerprint) if p.stat().st_size < _SMALL_PART_BYTES]
+        small: list[tuple[int, int, Path]] = []
+        for part in self.parts(table, fingerprint):
+            if part.stat().st_size < _SMALL_PART_BYTES and (file := self._open(part)) is not None:
+                groups = [file.metadata.row_group(g) for g in range(file.num_row_groups)]
+                weight = sum(group.total_byte_size for group in groups)
+                small.append((file.metadata.num_rows, weight, part))
+                file.close()
         group: list[Path] = []
-        size = 0
-        for part in [*small, None]:
-            if part is not None and size + part.stat().st_size <= _MERGE_BYTES:
-                group.append(part)
-                size += part.stat().st_size
-                continue
-            if len(group) > 1:
+        rows = size = 0
+        # Smallest first, so that a part which is as large as it may be is not rewritten for ever.
+        for count, weight, part in sorted(small):
+            if rows + count > _MERGE_ROWS or size + weight > _MERGE_BYTES:
                 self._merge(table, group)
-            group, size = ([part], part.stat().st_size) if part is not None else ([], 0)
+                group, rows, size = [], 0, 0
+            group.append(part)
+            rows, size = rows + count, size + weight
+        self._merge(table, group)
 
     def _merge(self, table: str, parts: list[Path]) -> None:
+        if len(parts) < 2:
+            return
         read, kept = [], []
         for part in parts:
             file = self._open(part)
             data = None if file is None else self._read(part, file, None)
             if file is not None and data is not None:
                 file.close()
-                read.append(data)
+                read.append(data.cast(table_schema(table)))
                 kept.append(part)
         if not read:
             return
-        data = pa.concat_tables(read, promote_options="permissive").cast(table_schema(table))
-        order = data.select(["item_id", "attempt"]).append_column(
-            "row", pa.array(np.arange(data.num_rows))
-        )
-        order = order.sort_by([("item_id", "ascending"), ("attempt", "ascending")])
-        keep: list[int] = []
-        last: tuple[str, int] | None = None
-        for item, attempt, row in zip(*(c.to_pylist() for c in order.columns), strict=True):
-            if (item, attempt) != last:
-                keep.append(row)
-            last = (item, attempt)
-        merged = self._publish_part(table, data.take(keep).combine_chunks())
+        data = pa.concat_tables(read)
+        del read
+        keys = data.select(["item_id", "attempt"])
+        order = pc.sort_indices(keys, [("item_id", "ascending"), ("attempt", "ascending")])
+        item = keys.column("item_id").take(order).to_numpy(zero_copy_only=False)
+        attempt = keys.column("attempt").to_numpy()[order.to_numpy()]
+        new = np.ones(len(order), bool)  # of equal rows one stays
+        new[1:] = (item[1:] != item[:-1]) | (attempt[1:] != attempt[:-1])
+        merged = self._publish_part(table, data.take(order.filter(pa.array(new))))
         for part in kept:
             if part != merged:
                 part.unlink(missing_ok=True)
@@ -259,6 +268,13 @@ class Workspace:
         index = self.index(table, self.fingerprint(table))
         for data, places in index.groups(wanted, outcome, only):
             yield from rows_of(data, places, wanted)
+
+    def elements(self, table: str, column: str, fields: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+        """Fields of listed structs of the kept rows, as `stage.Tables.elements`."""
+        index = self.index(table, self.fingerprint(table))
+        leaves = [f"{column}.list.element.{field}" for field in fields]
+        for data, places in index.groups(leaves, "kept", None):
+            yield from elements_of(data, places, column, list(fields))
 
     def lookup(self, table: str, key: str, columns: Iterable[str]) -> GroupLookup:
         """Kept rows of the current fingerprint by a column, as `stage.Tables.lookup`."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -30,8 +30,8 @@ def status(context: typer.Context) -> None:
     lines = []
     for row in stages:
         lines.append([row["stage"], row["kept"], _total(row["dropped"]), _total(row["failed"]),
-                      row["pending"]])  # fmt: skip
-    text = table(lines, ["stage", "kept", "dropped", "failed", "pending"])
+                      row["pending"], _time_left(row)])  # fmt: skip
+    text = table(lines, ["stage", "kept", "dropped", "failed", "pending", "time left"])
     for row in stages:
         for what in ("dropped", "failed"):
             for reason, count in sorted(row[what].items(), key=lambda pair: -pair[1]):
@@ -39,6 +39,18 @@ def status(context: typer.Context) -> None:
     if not stages:
         text = ["nothing has run in this workspace yet. Start with: motionkit ingest VIDEOS"]
     console.result({"workspace": str(console.workspace_path), "stages": stages}, text)
+
+
+def _time_left(row: dict[str, Any]) -> str:
+    """Time left of the run that is going on, or of what is pending at the last run's rate."""
+    seconds, running = row["seconds_left"], row["running"]
+    where = f"{running['done']} of {running['total']} running" if running else ""
+    if seconds is None:
+        return where or "-"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    left = f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s"
+    return f"{left} ({where})" if where else f"about {left}"
 
 
 def _total(counts: dict[str, int]) -> int:

@@ -25,13 +25,14 @@ STALE_S = 60.0
 
 @dataclasses.dataclass
 class Heartbeat:
-    """Written by `run_stage` about every two seconds; removed when the run ends."""
+    """Written by `run_stage` about every two seconds, and when the run ends."""
 
     workspace: Workspace
     stage: str
     total: int
     started: float = dataclasses.field(default_factory=time.monotonic)
     written: float = 0.0
+    _ended: bool = False
 
     def claim(self) -> None:
         """MotionkitError where another living process runs the same stage here."""
@@ -53,7 +54,7 @@ class Heartbeat:
         seconds = now - self.started
         state = {
             "stage": self.stage,
-            "pid": os.getpid(),
+            "pid": None if self._ended else os.getpid(),
             "host": socket.gethostname(),
             "done": done,
             "total": self.total,
@@ -64,9 +65,11 @@ class Heartbeat:
         path.parent.mkdir(exist_ok=True)
         publish(path, lambda temporary: temporary.write_text(json.dumps(state) + "\n", "utf-8"))
 
-    def end(self) -> None:
-        """Take the file away."""
-        _path(self.workspace, self.stage).unlink(missing_ok=True)
+    def end(self, done: int) -> None:
+        """Say that the run is over; its rate is kept."""
+        self.written = 0.0
+        self._ended = True
+        self.beat(done)
 
 
 def read_heartbeat(workspace: Workspace, stage: str) -> dict[str, Any] | None:
@@ -75,6 +78,8 @@ def read_heartbeat(workspace: Workspace, stage: str) -> dict[str, Any] | None:
         state = json.loads(_path(workspace, stage).read_text("utf-8"))
         fresh = time.time() - float(state["time"]) < STALE_S
         here = state["host"] == socket.gethostname()
+        if state["pid"] is None:
+            return None
         if fresh and not (here and not process_alive(int(state["pid"]))):
             return {key: state[key] for key in ("pid", "host", "done", "total", "per_s")}
     except FileNotFoundError:
@@ -82,6 +87,15 @@ def read_heartbeat(workspace: Workspace, stage: str) -> dict[str, Any] | None:
     except (ValueError, KeyError, TypeError):  # written by something else: it tells us nothing
         return None
     return None
+
+
+def last_rate(workspace: Workspace, stage: str) -> float | None:
+    """Items a second of the last run, whether it ended or was killed; None where unknown."""
+    try:
+        rate = json.loads(_path(workspace, stage).read_text("utf-8"))["per_s"]
+        return float(rate) if rate else None
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return None
 
 
 def _path(workspace: Workspace, stage: str) -> Path:

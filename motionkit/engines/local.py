@@ -151,7 +151,7 @@ def run_stage(
                     )
         finally:  # also after Ctrl-C: what is finished is kept
             output.flush()
-            heartbeat.end()
+            heartbeat.end(summary.processed)
     workspace.compact(stage.table, fingerprint)
     summary.seconds = time.monotonic() - started
     return summary
@@ -184,10 +184,11 @@ def _replies(
         more = True
         while more or len(idle) < len(workers):
             while idle and more:
-                item = next(items, None)
-                if item is None:
+                following = next(items, None)
+                if following is None:
                     more = False
                     break
+                item = following
                 held[item.id] = Item(item.id, {}, item.stamp)  # not its payload
                 idle.pop().start(item, options.timeout_s)
             busy = [worker for worker in workers if worker.busy]

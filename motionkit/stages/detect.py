@@ -70,9 +70,8 @@ class Detect:
 
     def ids(self, tables: Tables) -> Iterator[tuple[str, str | None]]:
         """Every shot of every scanned video."""
-        for row in tables.rows("scans", ["shots"]):
-            for shot in row["shots"]:
-                yield str(shot["shot_id"]), None
+        for (shot,) in tables.elements("scans", "shots", ("shot_id",)):
+            yield shot, None
 
     def items(self, tables: Tables, wanted: Container[str] | None = None) -> Iterator[Item]:
         """The wanted shots, with the times and camera scores of their frames."""
@@ -213,7 +212,7 @@ def chosen_person(
 
 
 def motion_columns(
-    keypoints: NDArray[np.float32], person: NDArray[np.int32], times_s: NDArray[np.float64]
+    keypoints: NDArray[np.floating], person: NDArray[np.integer], times_s: NDArray[np.float64]
 ) -> dict[str, NDArray[Any]]:
     """What verdicts need of the keypoints [F, 17, 3]: the columns speed_bh_s [F],
     acceleration_bh_s2 [F], body_height_px [F] and confidences [F, 17] of `detections`."""

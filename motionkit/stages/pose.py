@@ -68,10 +68,9 @@ class Pose:
 
     def ids(self, tables: Tables) -> Iterator[tuple[str, str | None]]:
         """The kept clips."""
-        for row in tables.rows("verdicts", ["candidates"]):
-            for clip in row["candidates"]:
-                if clip["outcome"] == "kept":
-                    yield str(clip["clip_id"]), None
+        for clip, outcome in tables.elements("verdicts", "candidates", ("clip_id", "outcome")):
+            if outcome == "kept":
+                yield clip, None
 
     def items(self, tables: Tables, wanted: Container[str] | None = None) -> Iterator[Item]:
         """The wanted clips, with their frames' times and the boxes that name the person."""
@@ -167,9 +166,7 @@ class Pose:
         return out
 
 
-def _clip_data(
-    clip: dict[str, Any], shot: dict[str, Any], video: dict[str, Any]
-) -> dict[str, Any]:
+def _clip_data(clip: dict[str, Any], shot: dict[str, Any], video: dict[str, Any]) -> dict[str, Any]:
     """What a worker needs of one clip of a shot of a video."""
     first, last = int(clip["first"]), int(clip["last"])
     ordinals = np.asarray(shot["ordinals"])

@@ -47,6 +47,11 @@ class FakeTables:
                 full = {"outcome": "kept", **row}
                 yield {name: full.get(name) for name in names}
 
+    def elements(self, table: str, column: str, fields: Iterable[str]) -> Iterator[tuple[Any, ...]]:
+        for row in self.rows(table, [column]):
+            for element in row[column]:
+                yield tuple(element[field] for field in fields)
+
     def lookup(self, table: str, key: str, columns: Iterable[str]) -> FakeLookup:
         return FakeLookup(self.rows(table, [key, *columns]), key)
 
