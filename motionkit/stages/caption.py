@@ -127,14 +127,14 @@ class Caption:
     def _sidecar(self, data: dict[str, Any]) -> list[dict[str, str]]:
         given = []
         for index, part in enumerate(data["ranges"]):
-            shots = [(t0, t1) for t0, t1, range_ in data["shots"] if range_ == index]
-            start = max(part["start_s"] or 0.0, min((t0 for t0, _ in shots), default=0.0))
-            end = max((t1 for _, t1 in shots), default=0.0)
+            inside = [(t0, t1) for t0, t1, range_ in data["shots"] if range_ == index]
+            start = max(part["start_s"] or 0.0, min((t0 for t0, _ in inside), default=0.0))
+            end = max((t1 for _, t1 in inside), default=0.0)
             if data["t0_s"] < start - _TICK_S or data["t1_s"] > end + _TICK_S:
                 continue
             about = {"of": "range", "start_s": part["start_s"], "end_s": part["end_s"]}
             about["clip_share"] = _share(data["t1_s"] - data["t0_s"], end - start)
-            given.append((part["captions"] or [], about, len(shots)))
+            given.append((part["captions"] or [], about, len(inside)))
         share = _share(data["last"] - data["first"] + 1, data["frames"] or 0)
         given.append((data["captions"], {"of": "video", "clip_share": share}, len(data["shots"])))
         captions = []
