@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pytest
 
+from motionkit.duplicates.words import BITS, SPACING_S, STRONG, WORDS, pack
 from motionkit.errors import ShardError, UsageError
 from motionkit.shards.build import build_shards
 from motionkit.shards.manifest import sha256_of
@@ -161,3 +162,23 @@ def test_only_what_may_be_used_commercially(tmp_path, make_tables, add_expressio
     ]
     with pytest.raises(UsageError, match="licence-not-commercial"):
         build_shards(tables, tmp_path / "t", commercial_only=True)
+
+
+def test_the_search_itself_finds_the_copy(tmp_path, make_tables):
+    tables = make_tables(videos=30, clips=1)
+    rng = np.random.default_rng(0)
+    tables.tables["scans"] = [
+        {
+            "video_id": row["video_id"],
+            "hash_times_s": np.arange(40) * SPACING_S,
+            "hashes": pack(rng.random((40, WORDS, BITS)) < 0.5, np.full((40, WORDS), STRONG)),
+        }
+        for row in tables.tables["videos"]
+    ]
+    first, copy = tables.tables["scans"][:2]
+    copy["hashes"] = first["hashes"].copy()
+    made = build_shards(tables, tmp_path / "s")
+    pair = {first["video_id"], copy["video_id"]}
+    found = [s for s in open_shards(made.path, verify=True).samples() if s.video_id in pair]
+    assert len({s.group_id for s in found}) == len({s.split for s in found}) == 1
+    assert made.groups == 29
