@@ -117,6 +117,9 @@ CANDIDATE: Final = pa.struct(
         ("lower_body_share", pa.float32()),  # frames with knees and ankles all confident
         ("box_height", pa.float32()),  # mean box height, share of the image height
         ("camera_kind", pa.string()),  # of the shot: static | pan | tilt | zoom | shake | mixed
+        ("speed_top_bh_s", pa.float32()),  # highest mean keypoint speed between measured frames
+        ("person_share", pa.float32()),  # measured frames with the person in them
+        ("body_height_px", pa.float32()),  # mean body height in pixels of the video
     ]
 )
 
@@ -331,6 +334,7 @@ SAMPLE: Final = _schema(
         "steps of 1/16, confidences in steps of 1/256; null where kind is object",
     ),
     track_frames=pa.int32(),  # null where the clip has no tracks
+    track_first=pa.int32(),  # frame of the clip that the first tracked one is; 0 for persons
     track_grid=pa.int32(),
     track_points=full_array(
         pa.float32(),

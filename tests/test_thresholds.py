@@ -1,6 +1,7 @@
 """Names of thresholds, and the values that a sweep tries."""
 
 import dataclasses
+from pathlib import Path
 
 import pytest
 
@@ -52,3 +53,10 @@ def test_a_sweep_is_one_threshold_with_values_or_all_of_them() -> None:
     for wrong in ("camera.max=a", "nothing", "camera.max=-1", "clip.min_s=9"):
         with pytest.raises(UsageError):
             parse_sweep(wrong, Filter())
+
+
+def test_the_page_lists_every_threshold_with_its_default() -> None:
+    page = (Path(__file__).parent.parent / "docs" / "filter.md").read_text("utf-8")
+    for known in THRESHOLDS:
+        default = getattr(Filter(), known.parameter)
+        assert f"| `{known.alias}` | `{known.parameter}` | {default} |" in page

@@ -31,7 +31,7 @@ SIZE_WINDOW_S = 1.0
 PLAIN_COLUMNS: tuple[str, ...] = ("video_id", "first", "height", "camera_kind")
 LIST_COLUMNS: tuple[str, ...] = (
     "ordinals", "times_s", "boxes", "confidences", "person", "speed_bh_s", "acceleration_bh_s2",
-    "source_times_s", "source_camera",
+    "body_height_px", "source_times_s", "source_camera",
 )  # fmt: skip
 COLUMNS: tuple[str, ...] = (*PLAIN_COLUMNS, *LIST_COLUMNS)
 
@@ -45,7 +45,8 @@ class Shots:
     ``frame_start[i + 1]``, its source frames ``source_start[i]`` to ``source_start[i + 1]``.
     Of a measured frame [F]: ``times_s``; ``source``, its place among the source frames here;
     ``person``, -1 where nobody; ``boxes`` [F, 5]; ``confidences`` [F, 17] in 1/255; ``speed`` (body
-    heights per second) and ``acceleration`` (per second squared), nan where they cannot be told.
+    heights per second), ``acceleration`` (per second squared) and ``body_height_px``, nan where
+    they cannot be told.
     Of a source frame [S]: ``camera`` scores; ``source_times_s`` [S + n] when each is shown, and
     after the last one of a shot when that ends.
     """
@@ -63,6 +64,7 @@ class Shots:
     confidences: NDArray[np.uint8]
     speed: Floats
     acceleration: Floats
+    body_height_px: Floats
     camera: Floats
     source_times_s: Floats
 
@@ -169,6 +171,7 @@ class Shots:
             confidences=self.confidences[frames],
             speed=self.speed[frames],
             acceleration=self.acceleration[frames],
+            body_height_px=self.body_height_px[frames],
             camera=self.camera[sources],
             source_times_s=self.source_times_s[ends],
         )
@@ -223,6 +226,7 @@ def _shots(
         confidences=unflatten(np.asarray(flat["confidences"], np.uint8), count, 17),
         speed=np.asarray(flat["speed_bh_s"], np.float64),
         acceleration=np.asarray(flat["acceleration_bh_s2"], np.float64),
+        body_height_px=np.asarray(flat["body_height_px"], np.float64),
         camera=np.asarray(flat["source_camera"], np.float64),
         source_times_s=np.asarray(flat["source_times_s"], np.float64),
     )

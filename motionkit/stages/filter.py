@@ -229,6 +229,9 @@ def _scores_of(shots: Shots, verdicts: Verdicts, params: Filter) -> dict[str, Fl
         "confident_share": mean_over(share, low, high, seen),
         "lower_body_share": mean_over(lower, low, high, seen),
         "box_height": mean_over(shots.box_height, low, high, seen),
+        "speed_top_bh_s": max_over(shots.speed, low, high),
+        "person_share": mean_over(seen.astype(np.float64), low, high),
+        "body_height_px": mean_over(shots.body_height_px, low, high),
     }
 
 
@@ -241,7 +244,7 @@ def _decided(
     def failing(score: Floats, limit: float) -> Floats:
         return mean_over(score, low, high, seen & (score <= limit))
 
-    top = max_over(shots.speed, low, high)
+    top = values["speed_top_bh_s"]
     jerk = max_over(shots.acceleration, low, high)
     fast = top > params.speed_max_bh_s
     share = shots.confident_share(params.confidence)
@@ -251,7 +254,7 @@ def _decided(
             params.hold_max_s,
         ),
         "camera-moving": (values["camera"], params.camera_max),
-        "no-person": (mean_over(seen.astype(np.float64), low, high), np.nan),
+        "no-person": (values["person_share"], np.nan),
         "lower-body-hidden": (
             failing(shots.lower_confidence, params.lower_confidence_min),
             params.lower_confidence_min,

@@ -176,3 +176,19 @@ def test_items_are_the_shots_with_their_part_of_the_video() -> None:
     assert items[1].data["times_s"].tolist() == pytest.approx([0.4, 0.5, 0.6, 0.7, 0.8, 0.9])
     assert items[1].data["camera"].tolist() == [4, 5, 6, 7, 8, 9]
     assert items[0].data["path"] == "a.mp4"
+
+
+def test_what_verdicts_need_is_stored_with_each_frame(tmp_path: Path) -> None:
+    write_video(tmp_path / "a.mp4", 31)
+    item = make_item(tmp_path / "a.mp4", 31, 0, 30)
+    item.data["camera_kind"] = "pan"
+    row = stage_with(FakeDetector(0.7)).process(item).row
+    assert row["camera_kind"] == "pan"
+    seen = row["person"] >= 0
+    assert 0 < seen.sum() < len(seen)
+    for name in ("speed_bh_s", "acceleration_bh_s2", "body_height_px"):
+        assert row[name].shape == seen.shape
+        assert np.isnan(row[name][~seen]).all()
+    assert row["speed_bh_s"][1 : seen.sum()] == pytest.approx(0, abs=1e-3)
+    assert (row["body_height_px"][seen] > 1).all()
+    assert row["confidences"].tolist() == np.where(seen[:, None], [255] * 17, 0).tolist()

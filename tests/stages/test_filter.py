@@ -32,7 +32,9 @@ def test_a_good_shot_is_one_clip_with_all_its_frames_and_scores() -> None:
     assert clip["box_height"] == pytest.approx(0.5)
     # 100 px/s at the fastest with a body of 200 px: the mean of |cos| over 5 s is 0.64.
     assert 0.25 < clip["speed_bh_s"] < 0.45
-    assert clip["camera"] == 0
+    assert 0.45 < clip["speed_top_bh_s"] < 0.55
+    assert (clip["camera"], clip["camera_kind"], clip["person_share"]) == (0, "static", 1)
+    assert clip["body_height_px"] == pytest.approx(200, rel=0.02)
 
 
 def test_moving_frames_are_cut_out_exactly() -> None:
