@@ -168,8 +168,15 @@ class Joined:
                 self.persons.put(clip, values, {"m2d": rounded_m2d(m2d)})
 
     def _read_expressions(self, tables: Tables, wanted: Container[str] | None) -> None:
+        first: dict[str, str] = {}  # a copy of the data set gives the same clips again
+        for row in tables.rows("expressions", ["clip_id"]):
+            clip, item = row["clip_id"], row["item_id"]
+            first[clip] = min(item, first.get(clip, item))
         for row in self._selected(tables, "expressions", _EXPRESSIONS, wanted):
             clip = row["clip_id"]
+            if row["item_id"] != first[clip]:
+                self.left_out["duplicate-expression"] += 1
+                continue
             if clip in self.persons:
                 raise ShardError(f"a person and an expression share the clip id {clip}.")
             values = {name: _plain(row[name]) for name in _EXPRESSIONS}
@@ -205,7 +212,7 @@ class Joined:
                 self.captions.put(row["clip_id"], {"captions": captions})
 
     def _read_tracks(self, tables: Tables) -> None:
-        columns = ["clip_id", "frames", "grid", "points", "visible", "backend"]
+        columns = ["clip_id", "frames", "grid", "ordinals", "points", "visible", "backend"]
         for row in tables.rows("tracks", columns, only=("clip_id", self)):
             clip = row["clip_id"]
             points = np.asarray(row["points"], np.float32).ravel()
@@ -214,8 +221,11 @@ class Joined:
             if points.size != shown * 2 or visible.size != shown or not np.isfinite(points).all():
                 self._malformed_tracks.add(clip)
                 continue
+            # An object is followed from the first frame with a mask, a person from the start.
+            start = int(row["ordinals"][0]) if clip in self.objects and shown else 0
             values = {
                 "track_frames": row["frames"],
+                "track_first": start,
                 "track_grid": row["grid"],
                 "track_backend": row["backend"],
             }

@@ -31,12 +31,13 @@ MANIFEST = "manifest.json"
 class Tracks:
     """Point tracks of one clip: ``points`` [T, N, 2] float32 pixels, ``visible`` [T, N] bool.
 
-    N is ``grid`` squared, T the clip's frames that were tracked.
+    N is ``grid`` squared, T the clip's frames that were tracked, from frame ``first`` on.
     """
 
     points: NDArray[np.float32]
     visible: NDArray[np.bool_]
     grid: int
+    first: int = 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,7 +101,7 @@ class ShardSet:
         ``tracks`` False leaves the track columns on the disk. ``kind`` "person" or "object"
         gives those alone.
         """
-        skipped = () if tracks else ("track_frames", "track_grid", "track_points", "track_visible")
+        skipped = () if tracks else _TRACKS
         for shard in self._shards(split):
             with _open(self.path / shard["path"]) as file:
                 names = [n for n in file.schema_arrow.names if n not in skipped]
@@ -164,6 +165,7 @@ class ShardSet:
         return [s for s in self.manifest["shards"] if split in (None, s["split"])]
 
 
+_TRACKS = ("track_frames", "track_first", "track_grid", "track_points", "track_visible")
 _REBUILD = "copy the set again, or build it again with 'motionkit build-shards'"
 
 
@@ -241,6 +243,7 @@ def _sample(batch: pa.RecordBatch, row: int) -> Sample:
             points=unflatten(flat("track_points"), shown, grid * grid, 2),
             visible=unflatten(flat("track_visible"), shown, grid * grid),
             grid=grid,
+            first=plain("track_first"),
         )
     frames = plain("frames")
     m2d = np.zeros((0, 18, 3), np.float32)

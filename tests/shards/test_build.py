@@ -60,6 +60,7 @@ def test_rows_are_joined_by_id(tmp_path, make_tables):
         assert (sample.tracks is not None) == (sample.clip_id in tracks)
         if sample.tracks is not None:
             assert sample.tracks.points.shape == (60, 4, 2)
+            assert sample.tracks.first == 0
             np.testing.assert_array_equal(
                 sample.tracks.visible.ravel(), tracks[sample.clip_id]["visible"]
             )

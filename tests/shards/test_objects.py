@@ -32,6 +32,7 @@ def test_expressions_become_samples_beside_persons(tmp_path, make_tables, add_ex
         assert "keypoints" not in thing.lineage and "expressions" in thing.lineage
         has_tracks = any(t["clip_id"] == thing.clip_id for t in tables.tables["tracks"])
         assert (thing.tracks is not None) == has_tracks
+        assert thing.tracks is None or thing.tracks.first == 3
     assert "expressions" not in next(shards.samples(kind="person")).lineage
     assert shards.manifest["totals"]["objects"] == 6
     assert shards.manifest["split_rule"]["official"]["groups"] == 6
@@ -63,6 +64,16 @@ def test_objects_left_out_are_counted(tmp_path, make_tables, add_expressions):
     assert made.left_out == {"malformed-masks": 1, "no-caption": 1, "no-tracks": 6 + 2}
     thing = {s.clip_id: s for s in open_shards(made.path).samples(kind="object")}
     assert thing[first["clip_id"]].masks is None
+
+
+def test_a_copy_of_the_data_set_adds_nothing(tmp_path, make_tables, add_expressions):
+    tables = add_expressions(make_tables())
+    once = build_shards(tables, tmp_path / "once")
+    expressions = tables.tables["expressions"]
+    expressions += [{**row, "item_id": "zz" + row["item_id"]} for row in expressions]
+    twice = build_shards(tables, tmp_path / "twice")
+    assert twice.samples == once.samples
+    assert twice.left_out == {"duplicate-expression": 6}
 
 
 def test_an_official_split_can_be_ignored(tmp_path, make_tables, add_expressions):
