@@ -75,8 +75,8 @@ def shards_section(
     files = [{**s, "size": _size(s["bytes"])} for s in manifest["shards"][:_MAX_FILES]]
     shown = {
         "rule": (
-            f"Split by source video ({rule['rule']} rule, salt “{rule['salt']}”): "
-            f"{rule['groups']['crossing']} videos stand in two splits. "
+            f"Split by group of near-duplicate videos ({rule['rule']} rule, salt "
+            f"“{rule['salt']}”): {rule['groups']['crossing']} groups stand in two splits. "
             f"{manifest['totals']['with_tracks']:,} of {manifest['totals']['samples']:,} samples "
             "have point tracks."
         ),

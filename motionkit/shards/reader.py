@@ -150,9 +150,15 @@ class ShardSet:
             raise ShardError(f"{self.path}: a video is in two groups.", hint=_REBUILD)
         if len({group for group, _ in homes}) < len(homes):
             raise ShardError(f"{self.path}: a group is in two splits.", hint=_REBUILD)
-        stated = self.manifest["split_rule"]["groups"]
-        file = self.path / PurePosixPath(stated["path"]).name
-        if not file.is_file() or _sha256(file) != stated["sha256"]:
+        try:
+            stated = self.manifest["split_rule"]["groups"]
+            name, sha256 = PurePosixPath(stated["path"]).name, stated["sha256"]
+        except (KeyError, TypeError) as error:
+            raise ShardError(
+                f"{self.path / MANIFEST} is damaged: it holds no proof of the split.", hint=_REBUILD
+            ) from error
+        file = self.path / name
+        if not file.is_file() or _sha256(file) != sha256:
             raise ShardError(f"{file} is not what the manifest says.", hint=_REBUILD)
         with file.open(newline="", encoding="utf-8") as stream:
             listed = {tuple(row[:3]): int(row[3]) for row in [*csv.reader(stream)][1:]}

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from motionkit.duplicates.words import BITS, SPACING_S, STRONG, WORDS, pack
@@ -135,6 +137,35 @@ def test_the_written_check_gives_what_the_manifest_expects(tmp_path, make_tables
     proof = open_shards(made.path).manifest["split_rule"]["groups"]
     monkeypatch.chdir(made.path)
     assert duckdb.sql(proof["check_sql"]).fetchall() == [(proof["check_expects"],)]
+
+
+def test_verify_asks_for_the_proof(tmp_path, make_tables):
+    path = build_shards(make_tables(), tmp_path / "s").path
+    manifest = json.loads((path / "manifest.json").read_text())
+    del manifest["split_rule"]["groups"]
+    (path / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(ShardError, match="no proof of the split"):
+        open_shards(path, verify=True)
+
+
+def test_a_group_in_two_splits_is_found_in_the_rows(tmp_path, make_tables):
+    """Somebody copies a test video into the training files and makes all hashes fit."""
+    path = build_shards(make_tables(), tmp_path / "s").path
+    manifest = json.loads((path / "manifest.json").read_text())
+    train, test = (
+        next(s for s in manifest["shards"] if s["split"] == split) for split in ("train", "test")
+    )
+    leaked = pq.read_table(path / test["path"]).slice(0, 1)
+    as_train = pa.array(["train"], leaked.schema.field("split").type)
+    leaked = leaked.set_column(leaked.schema.get_field_index("split"), "split", as_train)
+    table = pa.concat_tables([pq.read_table(path / train["path"]), leaked])
+    pq.write_table(table, path / train["path"])
+    train["rows"] += 1
+    train["bytes"] = (path / train["path"]).stat().st_size
+    train["sha256"] = sha256_of(path / train["path"])
+    (path / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(ShardError, match="a group is in two splits"):
+        open_shards(path, verify=True)
 
 
 @pytest.mark.parametrize("damage", ["row", "hash"])
