@@ -1,7 +1,8 @@
 """`scan`: one decoding pass over each video for shots, camera motion and thumbnails.
 
-Writes scores, not verdicts: `scans.camera` and `scans.cut_score` hold one number a frame, and
-thresholds over the first can be changed afterwards without decoding again (`filter`).
+Writes scores, not verdicts: `scans.camera`, `shift`, `zoom` and `cut_score` hold numbers for every
+frame, and thresholds over the camera's motion can be changed afterwards without decoding again
+(`filter`). Every frame is decoded; those less than 1/12 s apart are compared in groups.
 """
 
 from __future__ import annotations
@@ -15,13 +16,17 @@ from numpy.typing import NDArray
 
 from motionkit.errors import InputError
 from motionkit.stage import Item, Kept, Outcome, Tables, digest, shot_id
-from motionkit.video.motion import EDGE_BAND, EdgeMotion, per_thirtieth
+from motionkit.video.camera import camera_kind
+from motionkit.video.motion import EDGE_BAND, CameraMotion, CameraStep, per_thirtieth
 from motionkit.video.planes import read_small
-from motionkit.video.shots import CUT_MIN, CUT_RATIO, FrameLikeness, cut_scores, find_cuts
+from motionkit.video.shots import CUT_MIN, CUT_RATIO, LAGS, FrameLikeness, cut_scores, find_cuts
+from motionkit.video.video_hash import VideoHasher
 
 #: What `videos` must give.
-_COLUMNS: Final = ("video_id", "path", "frame_times_s", "frames_decoded", "ranges")
+_COLUMNS: Final = ("video_id", "path", "frame_times_s", "frames_decoded", "duration_s", "ranges")
 _JPEG_QUALITY: Final = 85
+#: Ranges are written in milliseconds at best: a frame may stand out by this much, seconds.
+_RANGE_SLACK_S: Final = 0.001
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,7 +46,7 @@ class Scan:
     thumbnail_width: int = 320
 
     name: ClassVar[str] = "scan"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     table: ClassVar[str] = "scans"
     reads: ClassVar[tuple[str, ...]] = ("videos",)
 
@@ -82,58 +87,144 @@ class Scan:
 
     def process(self, item: Item) -> Outcome:
         """Decode once and measure. Raises InputError as `video.planes.read_small` does, and
-        changed-file where fewer frames decode than `ingest` counted."""
+        changed-file where another number of frames decodes than `ingest` counted."""
         times = np.asarray(item.data["frame_times_s"], np.float64)
-        wanted = thumbnail_ordinals(len(times), self.thumbnails)
-        edges, likeness = EdgeMotion(self.edge_band), FrameLikeness()
-        moved = np.full((len(times), 2), np.nan)
-        differences = np.full((len(times), 3), np.nan, np.float32)
-        thumbnails = []
-        count = 0
-        for frame in read_small(item.data["path"]):
-            if frame.ordinal >= len(times):
-                count += 1
-                break
-            moved[frame.ordinal] = edges.step(frame.luma)
-            differences[frame.ordinal] = likeness.step(frame.luma, frame.u, frame.v)
-            if frame.ordinal in wanted:
-                jpeg = _jpeg(frame.rgb(self.thumbnail_width))
-                thumbnails.append({"ordinal": frame.ordinal, "jpeg": jpeg})
-            count += 1
-        if count != len(times):
-            raise InputError(
-                "changed-file",
-                f"{item.data['path']} gives {count} frames where ingest counted {len(times)}",
-                hint="run ingest again",
-            )
-        scores = cut_scores(differences)
+        seen = self._watch(item.data["path"], times)
+        scores = cut_scores(seen.differences)
         cuts = find_cuts(scores, self.cut_min, self.cut_ratio)
-        camera = per_thirtieth(moved, times)
-        camera[cuts] = 0.0  # the camera did not move there: another one took over
+        camera, shift, zoom = per_thirtieth(seen.steps, seen.ordinals, times)
+        for values in (camera, shift, zoom):
+            values[_across(cuts, seen.ordinals)] = 0.0  # no motion there: another camera took over
+        shots = []
+        for first, last, index in self._stretches(cuts, times, item.data):
+            here = slice(first, last + 1)
+            kind = camera_kind(camera[here], shift[here], zoom[here], times[here])
+            shots.append(_shot(item.data, times, first, last, index) | {"camera_kind": kind})
         return Kept(
             {
                 "video_id": item.data["video_id"],
-                "frames": count,
+                "frames": len(times),
                 "camera": camera,
                 "cut_score": scores,
-                "shots": list(self._shots(item.data["video_id"], cuts, times)),
-                "thumbnails": thumbnails,
+                "shift": shift,
+                "zoom": zoom,
+                "shots": shots,
+                "thumbnails": seen.thumbnails,
+                **dict(zip(("hash_times_s", "hashes"), seen.hasher.result(), strict=True)),
             }
         )
 
-    def _shots(
-        self, video_id: str, cuts: NDArray[np.int32], times: NDArray[np.float64]
-    ) -> Iterator[dict[str, Any]]:
-        length = float(np.median(np.diff(times))) if len(times) > 1 else 0.0
-        for first, last in pieces(cuts, times, self.shot_max_s):
-            end = float(times[last + 1]) if last + 1 < len(times) else float(times[-1]) + length
-            yield {
-                "shot_id": shot_id(video_id, first, last),
-                "first": first,
-                "last": last,
-                "t0_s": float(times[first]),
-                "t1_s": end,
-            }
+    def _watch(self, path: str, times: NDArray[np.float64]) -> _Seen:
+        """The one pass over the frames."""
+        wanted = thumbnail_ordinals(len(times), self.thumbnails)
+        motion, likeness = CameraMotion(self.edge_band), FrameLikeness()
+        seen = _Seen(np.full((len(times), LAGS), np.nan, np.float32))
+        count = due = 0
+        for frame in read_small(path):
+            count += 1
+            if frame.ordinal >= len(times):
+                break
+            likeness.add(frame)
+            if frame.ordinal == due:
+                # The hash looks eight times a second: the frames compared are enough for it.
+                seen.hasher.step(frame.luma, times[frame.ordinal])
+                found = likeness.measure()
+                seen.differences[count - len(found) : count] = found
+                seen.steps.append(motion.step(frame.luma))
+                seen.ordinals.append(frame.ordinal)
+                due = _next(times, due, motion.pace_s)
+            if frame.ordinal in wanted:
+                jpeg = _jpeg(frame.rgb(self.thumbnail_width))
+                seen.thumbnails.append({"ordinal": frame.ordinal, "jpeg": jpeg})
+        if count != len(times):
+            raise InputError(
+                "changed-file",
+                f"{path} gives {count} frames where ingest counted {len(times)}",
+                hint="run ingest again",
+            )
+        return seen
+
+    def _stretches(
+        self, cuts: NDArray[np.int32], times: NDArray[np.float64], data: dict[str, Any]
+    ) -> Iterator[tuple[int, int, int | None]]:
+        """First and last frame of every shot, and the index of the range it lies in."""
+        ranges = data.get("ranges")
+        if not ranges:
+            yield from ((a, b, None) for a, b in pieces(cuts, times, self.shot_max_s))
+            return
+        ends = np.append(times[1:], _end(data, times))
+        taken = set()
+        for index, part in enumerate(ranges):
+            within = frames_within(part, times, ends)
+            if within is None:
+                continue
+            first, stop = within
+            inside = cuts[(cuts > first) & (cuts < stop)] - first
+            for a, b in pieces(inside, times[first:stop], self.shot_max_s):
+                stretch = first + a, first + b
+                if stretch not in taken:  # the same one in two ranges has one id, and is one shot
+                    taken.add(stretch)
+                    yield *stretch, index
+
+
+@dataclasses.dataclass
+class _Seen:
+    """What one pass found: ``differences`` [F, LAGS], and for the compared frames ``ordinals``
+    and camera ``steps``."""
+
+    differences: NDArray[np.float32]
+    ordinals: list[int] = dataclasses.field(default_factory=list)
+    steps: list[CameraStep] = dataclasses.field(default_factory=list)
+    thumbnails: list[dict[str, Any]] = dataclasses.field(default_factory=list)
+    hasher: VideoHasher = dataclasses.field(default_factory=VideoHasher)
+
+
+def _next(times: NDArray[np.float64], at: int, pace_s: float) -> int:
+    """The next frame to compare: the last at most ``pace_s`` later, `LAGS` frames at most; the
+    very next where frames lie further apart; the last frame of all in any case."""
+    following = times[at + 1 : at + 1 + LAGS]
+    return at + max(1, int(np.count_nonzero(following <= times[at] + pace_s)))
+
+
+def _across(cuts: NDArray[np.int32], ordinals: list[int]) -> NDArray[np.intp]:
+    """Frames whose motion was measured across a cut."""
+    at = np.asarray(ordinals)
+    after = np.searchsorted(at, cuts)
+    spans = [np.arange(at[k - 1] + 1, at[k] + 1) for k in after.tolist()]
+    return np.concatenate(spans) if spans else np.zeros(0, np.intp)
+
+
+def _end(data: dict[str, Any], times: NDArray[np.float64]) -> float:
+    """When the last frame ends."""
+    if data.get("duration_s") is not None:
+        return float(data["duration_s"])
+    return float(times[-1]) + (float(np.median(np.diff(times))) if len(times) > 1 else 0.0)
+
+
+def _shot(
+    data: dict[str, Any], times: NDArray[np.float64], first: int, last: int, index: int | None
+) -> dict[str, Any]:
+    return {
+        "shot_id": shot_id(data["video_id"], first, last),
+        "first": first,
+        "last": last,
+        "t0_s": float(times[first]),
+        "t1_s": float(times[last + 1]) if last + 1 < len(times) else _end(data, times),
+        "range": index,
+    }
+
+
+def frames_within(
+    part: dict[str, Any], times_s: NDArray[np.float64], ends_s: NDArray[np.float64]
+) -> tuple[int, int] | None:
+    """First frame and one past the last that are shown, from beginning to end, inside a range
+    (``start_s``, ``end_s``; None: open). None where there is no such frame."""
+    start, end = part["start_s"], part["end_s"]
+    first = 0 if start is None else int(np.searchsorted(times_s, start - _RANGE_SLACK_S))
+    stop = len(times_s)
+    if end is not None:
+        stop = int(np.searchsorted(ends_s, end + _RANGE_SLACK_S, side="right"))
+    return (first, stop) if first < stop else None
 
 
 def _stamp(ranges: list[dict[str, Any]] | None) -> str | None:

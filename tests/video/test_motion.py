@@ -4,17 +4,21 @@ import numpy as np
 import pytest
 
 from motionkit.video.camera import CAMERA_MAX, camera_moving, is_moving
-from motionkit.video.motion import LOST, EdgeMotion, active_columns, per_thirtieth
+from motionkit.video.motion import LOST, CameraMotion, active_box, per_thirtieth
 from motionkit.video.planes import read_small
 from tests.video import films
 from tests.video.encode import write_video
 
 
+def measure(frames: films.Frames, fps: float = 30.0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Scores, shifts and zooms of frames as they are (no compression), each measured."""
+    motion = CameraMotion()
+    steps = [motion.step(np.ascontiguousarray(f[..., 1])) for f in frames]
+    return per_thirtieth(steps, list(range(len(frames))), np.arange(len(frames)) / fps)
+
+
 def scores(frames: films.Frames, fps: float = 30.0) -> np.ndarray:
-    """Scores of frames as they are (no compression)."""
-    edges = EdgeMotion()
-    moved = np.array([edges.step(f[..., 1]) for f in frames])
-    return per_thirtieth(moved, np.arange(len(frames)) / fps)
+    return measure(frames, fps)[0]
 
 
 def test_a_pan_is_measured_in_shares_of_the_width() -> None:
@@ -66,17 +70,19 @@ def test_black_bars_are_not_the_edges() -> None:
     for frame in frames:
         frame[:, :60] = 0
         frame[:, -60:] = 0
-    first, last = active_columns(frames[0][..., 1]) or (0, 0)
-    assert (first, last) == (60, 260)
+    assert active_box(frames[0][..., 1]) == (60, 260, 0, 180)
     assert scores(frames)[2:] == pytest.approx(np.full(8, 2.0 / films.WIDTH), rel=0.1)
 
 
 def test_a_picture_that_blurs_away_counts_as_lost() -> None:
-    one, other = (np.random.default_rng(s).integers(0, 255, (180, 320)) for s in (1, 2))
-    edges = EdgeMotion()
-    edges.step(one.astype(np.uint8))
-    left, right = edges.step(other.astype(np.uint8))
-    assert min(left, right) > LOST / 10
+    one, other = (
+        np.random.default_rng(s).integers(0, 255, (180, 320)).astype(np.uint8) for s in (1, 2)
+    )
+    motion = CameraMotion()
+    steps = [motion.step(one), motion.step(other)]
+    camera, shift, _ = per_thirtieth(steps, [0, 1], np.array([0, 1 / 30]))
+    assert camera[1] == pytest.approx(LOST) or camera[1] > LOST / 10
+    assert np.isfinite(shift).all()
 
 
 def test_compressed_video_gives_the_same_verdicts(tmp_path_factory: pytest.TempPathFactory) -> None:
@@ -87,9 +93,10 @@ def test_compressed_video_gives_the_same_verdicts(tmp_path_factory: pytest.TempP
     ):
         path = folder / f"{name}.mp4"
         write_video(path, frames, quality=27)
-        edges = EdgeMotion()
-        moved = np.array([edges.step(f.luma) for f in read_small(str(path))])
-        assert is_moving(per_thirtieth(moved, np.arange(len(moved)) / 30)) is moving
+        motion = CameraMotion()
+        steps = [motion.step(f.luma) for f in read_small(str(path))]
+        times = np.arange(len(steps)) / 30
+        assert is_moving(per_thirtieth(steps, list(range(len(steps))), times)[0]) is moving
 
 
 def test_moving_stretches_are_joined_and_specks_dropped() -> None:
