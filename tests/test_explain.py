@@ -123,6 +123,7 @@ def test_nothing_would_keep_what_nobody_is_in(tmp_path: Path) -> None:
     found = explain(workspace, "v-000000-000119")
     assert found.kind == "shot"
     assert found.summary == "dropped by filter: no-person, 0"
+    assert [c["reason"] for c in found.checks if not c["passed"]] == ["no-person"]
     assert found.remedies == []
 
 

@@ -29,6 +29,7 @@ LOOSER: Final = {
     "confident_share_min": -1, "box_height_min": -1, "speed_max_bh_s": 1,
     "acceleration_max_bh_s2": 1, "speed_min_bh_s": -1, "gap_max_s": 1, "min_s": -1,
 }  # fmt: skip
+_OF_THE_PERSON: Final = ("lower-body-hidden", "low-confidence", "too-small")
 #: A stretch counts as kept when clips cover this share of it.
 _COVERED: Final = 0.5
 #: Thresholds are looked for up to this many times today's, and down to 0.
@@ -142,7 +143,7 @@ def moment(shots: Shots, seconds: float, params: Filter) -> dict[str, float | bo
     one = (np.array([at]), np.array([at + 1]))
     before = shots.source[at - 1] + 1 if at else shots.source_start[0]
     way = (np.array([before]), np.array([shots.source[at] + 1]))
-    fails = [r for r in FRAME_PARAMETERS if failing_frames(r, shots, params)[at]]
+    fails = [r for r in FRAME_PARAMETERS if _failing_alone(r, None, shots, params)[at]]
     values = {
         "camera": max_over(shots.camera, *way),
         "lower_confidence": max_over(shots.lower_confidence, *one),
@@ -161,11 +162,15 @@ def moment(shots: Shots, seconds: float, params: Filter) -> dict[str, float | bo
 
 
 def _failing_alone(reason: str, name: str | None, shots: Shots, params: Filter) -> Bools:
-    """`failing_frames`, of the two limits of too-fast only that of parameter ``name``."""
+    """`failing_frames`, of the two limits of too-fast only that of parameter ``name``. Where
+    nobody is seen, that is all there is to say: no keypoint and no box fails."""
     other = {"speed_max_bh_s": "acceleration_max_bh_s2", "acceleration_max_bh_s2": "speed_max_bh_s"}
     if name in other:
         params = dataclasses.replace(params, **{other[name]: _FAR})
-    return failing_frames(reason, shots, params)
+    failing = failing_frames(reason, shots, params)
+    if reason in _OF_THE_PERSON:
+        failing = failing & (shots.person >= 0)
+    return failing
 
 
 def _ranges(shots: Shots, failing: Bools, inside: slice, end_s: float) -> list[tuple[float, float]]:
