@@ -61,7 +61,7 @@ def stored_columns(columns: Sequence[str]) -> list[str]:
 
 @dataclasses.dataclass(frozen=True)
 class SplitIndex:
-    """Where the samples of a split lie, and how long they are. 16 bytes a sample.
+    """Where the samples of a split lie, and how long they are. 12 bytes a sample.
 
     ``file`` and ``row_group`` [G] name the place of each row group; ``group`` and ``row`` [N] the
     place of each sample; ``frames`` [N] its length. Samples keep the stored order.
@@ -194,7 +194,9 @@ def _decoded(table: Any) -> Group:
     """An Arrow table as numpy arrays. ValueError where lengths do not fit the shapes."""
     group = Group({}, {})
     for name in table.column_names:
-        column = table[name].combine_chunks()
+        chunks = table[name]
+        # One chunk is the rule; combine_chunks would copy it.
+        column = chunks.chunk(0) if chunks.num_chunks == 1 else chunks.combine_chunks()
         if not pa.types.is_list(column.type):
             group.plain[name] = column.to_numpy(zero_copy_only=False)
         elif name == "captions":

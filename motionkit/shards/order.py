@@ -4,10 +4,11 @@ A plan is a function of seed, epoch, batch size, the number of ranks and lanes, 
 not of worker processes, of timing, or of where a run was interrupted. So a position in it is
 enough to go on exactly.
 
-**Mixing.** Row groups of all shards are put into a random order round a circle. A sample of the
-group at place ``p`` is drawn at ``p + u * window``, u uniform in [0, 1): at any moment the next
-sample comes from ``window`` row groups with equal chances. With no more row groups than that,
-the order is a uniform random permutation.
+**Mixing.** The row groups of all shards are put into a random order. A sample of the group at
+place ``p`` is drawn at ``p + window * u``, u uniform in [-1/2, 1/2), reflected at both ends: at
+any moment the next sample comes from ``window`` row groups with equal chances, and from at least
+half as many near the ends of the order. With no more row groups than ``window``, the order is a
+uniform random permutation.
 
 **Lanes.** The batches are cut into ``ranks * lanes`` stretches of equal length, delivered in turn.
 A worker that takes whole lanes reads few row groups twice; all lanes together mix wider.
@@ -152,11 +153,12 @@ def _sizes(count: int, options: PlanOptions) -> IntArray:
 def _mixed(groups: NDArray[np.integer], window: int, rng: np.random.Generator) -> IntArray:
     """Sample numbers in mixed order. Only ``random`` is drawn: its values are stable."""
     names, position = np.unique(groups, return_inverse=True)
-    ring = len(names)
-    if not ring:
-        return np.arange(0)
-    place = np.argsort(np.argsort(rng.random(ring), kind="stable"), kind="stable")
-    key = (place[position] + min(window, ring) * rng.random(len(groups))) % ring
+    count = len(names)
+    place = np.argsort(np.argsort(rng.random(count), kind="stable"), kind="stable")
+    key = rng.random(len(groups))
+    if count > window:
+        key = np.abs(place[position] + 0.5 + window * (key - 0.5))
+        key = np.minimum(key, 2 * count - key)
     return np.argsort(key, kind="stable")
 
 

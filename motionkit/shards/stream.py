@@ -50,7 +50,7 @@ class WorkerPart:
 
     A row group is decoded when its first sample is due and let go after its last one, so what is
     held at a time is known beforehand: `peak_groups`. One that is needed at both ends of the
-    part (the order goes round a circle, and lanes touch) is let go between and decoded again.
+    part (where one lane begins, another has ended) is let go between and decoded again.
     """
 
     plan: Plan

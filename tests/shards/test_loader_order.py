@@ -80,11 +80,11 @@ def test_few_row_groups_are_permuted_as_a_whole():
 
 
 def test_batches_mix_row_groups_from_the_first_to_the_last():
-    """Also at both ends of the epoch: the window goes round a circle."""
+    """Also at both ends of the epoch, where half as many row groups are open."""
     made = plan(6400, window=16, bucket_batches=1, batch_size=32)
     several = [len({s // GROUP for s in made.samples[made.batch(j)]}) for j in range(len(made))]
-    assert min(several) >= 8  # 32 draws from 16 groups meet 14 on average
-    assert np.mean(several) > 13
+    assert min(several) >= 6
+    assert np.mean(several) > 13  # 32 draws from 16 groups meet 14 on average
 
 
 def test_neighbours_on_the_disk_come_apart():
