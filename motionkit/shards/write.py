@@ -25,7 +25,9 @@ from motionkit.records import SHARDS_VERSION
 from motionkit.shards.manifest import sha256_of
 from motionkit.shards.schema import FORMAT, sample_schema, writer_options
 
-#: Samples in one row group: what a reader holds in memory at a time.
+#: Samples in one row group: what a reader holds in memory at a time, about 2.5 MB of keypoints.
+#: Measured (docs/shards.md): 32 are 1 % larger and read slower, 256 are 1 % smaller, read 10 %
+#: faster and hold four times the memory.
 ROW_GROUP: Final = 64
 
 _UNITS: Final = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9}
