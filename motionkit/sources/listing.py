@@ -13,6 +13,7 @@ from motionkit.sources.addresses import EXTENSIONS, is_address
 from motionkit.sources.manifest import ManifestIndex, is_manifest, open_index
 from motionkit.video.frame_folder import is_frame_folder
 from motionkit.video.mevis import find_mevis
+from motionkit.video.sidecars import TABLE_NAMES
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -110,7 +111,6 @@ class SidecarNames:
     """Which text files stand beside videos; each folder is listed once, the last ones kept."""
 
     _KEPT = 64
-    _TABLES = ("captions.csv", "metadata.csv")
 
     def __init__(self) -> None:
         self._folders: dict[str, frozenset[str]] = {}
@@ -125,7 +125,7 @@ class SidecarNames:
                 del self._folders[next(iter(self._folders))]
         stem = os.path.splitext(name)[0]  # noqa: PTH122 - a million times
         found = []
-        for text in (f"{stem}.txt", f"{stem}.json", *self._TABLES):
+        for text in (f"{stem}.txt", f"{stem}.json", *TABLE_NAMES):
             if text in names:
                 stat = _stat(os.path.join(folder, text))  # noqa: PTH118
                 found.append((text, *stat))

@@ -16,21 +16,24 @@ import csv
 import dataclasses
 import functools
 import hashlib
+import itertools
 import json
 import math
+import os.path
 import sqlite3
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
 from motionkit.errors import UsageError
-from motionkit.video.sidecars import MAX_CAPTIONS, clean_text
+from motionkit.video.sidecars import MAX_CAPTIONS, TABLE_NAMES, clean_text
 
 #: The names' endings by which a manifest is known.
 ENDINGS: Final = frozenset({".csv", ".jsonl", ".ndjson", ".parquet"})
 _KNOWN: Final = frozenset(
     {"path", "url", "start", "end", "caption", "captions", "licence", "license"}
 )
+_BATCH: Final = 4096  # rows
 _MAX_LINE: Final = 1 << 20
 _MAX_EXTRA: Final = 1 << 16
 
@@ -59,13 +62,19 @@ class BadRow:
 
 
 def is_manifest(path: Path) -> bool:
-    """Whether a file's name is that of a manifest."""
+    """Whether a file's name is that of a manifest. Tables of captions that stand beside videos
+    (`video.sidecars`) have the same ending: two names are looked into."""
+    if path.name in TABLE_NAMES and path.is_file():
+        try:
+            next(_from_csv(path), None)
+        except (UsageError, OSError):
+            return False
     return path.suffix.lower() in ENDINGS
 
 
 def read_rows(path: Path) -> Iterator[Row | BadRow]:
     """Every row, in order; bounded memory. Raises UsageError for a file that is no manifest."""
-    folder = Path(path).absolute().parent
+    folder = str(Path(path).absolute().parent)
     for line, values in _records(Path(path)):
         if isinstance(values, str):
             yield BadRow(line, "bad-row", f"{path.name} line {line}: {values}")
@@ -122,13 +131,18 @@ class ManifestIndex:
             "captions TEXT, licence TEXT, extra TEXT)"
         )
         self._base.execute("CREATE TABLE bad (line INT, code TEXT, message TEXT)")
-        for row in read_rows(path):
-            if isinstance(row, BadRow):
-                self._base.execute("INSERT INTO bad VALUES (?, ?, ?)", dataclasses.astuple(row))
-            else:
-                values = (row.key, row.line, row.url, row.start_s, row.end_s,
-                          json.dumps(row.captions), row.licence, row.extra)  # fmt: skip
-                self._base.execute("INSERT INTO rows VALUES (?, ?, ?, ?, ?, ?, ?, ?)", values)
+        rows = read_rows(path)
+        while batch := list(itertools.islice(rows, _BATCH)):
+            good = [row for row in batch if isinstance(row, Row)]
+            self._base.executemany(
+                "INSERT INTO rows VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                ((r.key, r.line, r.url, r.start_s, r.end_s, json.dumps(r.captions), r.licence,
+                  r.extra) for r in good),
+            )  # fmt: skip
+            bad = [row for row in batch if isinstance(row, BadRow)]
+            self._base.executemany(
+                "INSERT INTO bad VALUES (?, ?, ?)", ((r.line, r.code, r.message) for r in bad)
+            )
         self._base.execute("CREATE INDEX by_key ON rows (key, line)")
         self._base.commit()
 
@@ -210,7 +224,7 @@ class _Wrong(Exception):
 # ---------------------------------------------------------------- one row
 
 
-def _row(line: int, values: dict[str, Any], folder: Path) -> Row:
+def _row(line: int, values: dict[str, Any], folder: str) -> Row:
     path, url = _text(values, "path"), _text(values, "url")
     url = url.strip() if url else None
     if not path and not url:
@@ -231,9 +245,9 @@ def _row(line: int, values: dict[str, Any], folder: Path) -> Row:
     )  # fmt: skip
 
 
-def _absolute(path: str, folder: Path) -> str:
-    import os.path  # normalises without following links, unlike Path.resolve
-
+@functools.lru_cache(maxsize=4096)  # rows of one file mostly stand together
+def _absolute(path: str, folder: str) -> str:
+    # Without following links, unlike Path.resolve.
     return os.path.normpath(os.path.join(folder, os.path.expanduser(path)))  # noqa: PTH118, PTH111
 
 
@@ -243,7 +257,7 @@ def _text(values: dict[str, Any], name: str) -> str | None:
         return None
     if not isinstance(value, str):
         raise _Wrong("bad-row", f"{name} is not text")
-    if any("\ud800" <= c <= "\udfff" for c in value):
+    if not value.isascii() and any("\ud800" <= c <= "\udfff" for c in value):
         raise _Wrong("bad-row", f"{name} is not UTF-8")
     return value if value.strip() else None
 

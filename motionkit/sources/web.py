@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import hashlib
 import io
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -47,6 +48,7 @@ class PageOptions:
 class Page:
     """A video that was fetched from a page, and what the platform says of it (None: nothing)."""
 
+    file: Path
     size_bytes: int
     ending: str
     facts: dict[str, Any]  # page_url, platform, platform_id, title, uploader, licence, duration_s
@@ -82,12 +84,12 @@ def search(query: str, platform: str, limit: int, options: PageOptions) -> list[
     return list(links.values())
 
 
-def fetch_page(address: str, file: Path, options: PageOptions, endings: frozenset[str]) -> Page:
-    """Fetch the one video of a page into ``file`` (going on with what is there). Raises Fault."""
+def fetch_page(address: str, stem: Path, options: PageOptions, endings: frozenset[str]) -> Page:
+    """Fetch the one video of a page into a file whose name begins with ``stem``, going on with
+    what another try left of the same format. Raises Fault."""
     settings: dict[str, Any] = {
         "format": _FORMATS,
         "format_sort": [f"res:{options.max_height}", "vcodec:h264"],
-        "outtmpl": {"default": str(file).replace("%", "%%")},
         "extract_flat": "in_playlist",
         "playlistend": 2,
         "noplaylist": True,
@@ -98,6 +100,9 @@ def fetch_page(address: str, file: Path, options: PageOptions, endings: frozense
         try:
             found = _one_video(yt_dlp, address)
             _refuse(found, options, address)
+            chosen = hashlib.sha256(str(found.get("format_id")).encode()).hexdigest()[:8]
+            file = stem.with_name(f"{stem.name}-{chosen}")
+            yt_dlp.params["outtmpl"]["default"] = str(file).replace("%", "%%")
             done = yt_dlp.process_ie_result(found, download=True)
         except Exception as error:
             raise fault_of(error, address) from error
@@ -109,7 +114,7 @@ def fetch_page(address: str, file: Path, options: PageOptions, endings: frozense
         file.unlink()
         raise Fault("network", f"{address}: {size} of {declared} bytes came")
     ending = f".{done.get('ext')}".lower()
-    return Page(size, ending if ending in endings else ".bin", _facts(done, address))
+    return Page(file, size, ending if ending in endings else ".bin", _facts(done, address))
 
 
 def check_search_key(platform: str) -> None:

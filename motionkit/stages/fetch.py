@@ -182,13 +182,14 @@ class Fetch:
             options = PageOptions(
                 limits, self.max_height, self.max_duration_s, self.sleep_s, cookies, self.js_runtime
             )
-            file = folder / f".{name}.page"
-            page = fetch_page(address, file, options, EXTENSIONS)
-            size, ending, facts = page.size_bytes, page.ending, page.facts
+            page = fetch_page(address, folder / f".{name}.page", options, EXTENSIONS)
+            size, ending, file, facts = page.size_bytes, page.ending, page.file, page.facts
         target = folder / f"{name}{ending}"
         try:
             file.replace(target)
         except OSError as error:
             raise Fault("cannot-write", f"{target}: {error.strerror or error}") from error
         part.remove()
+        for left in folder.glob(f".{name}.page-*"):  # other formats, tried in vain
+            left.unlink()
         return {**facts, "path": str(target), "size_bytes": size}

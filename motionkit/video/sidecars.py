@@ -26,7 +26,8 @@ from typing import Any, Final
 MAX_BYTES: Final = 16 * 2**20
 MAX_CHARACTERS: Final = 1000
 MAX_CAPTIONS: Final = 64
-_TABLES: Final = ("captions.csv", "metadata.csv")
+#: Tables of captions for all videos of their folder.
+TABLE_NAMES: Final = ("captions.csv", "metadata.csv")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,7 +47,7 @@ def read_sidecars(path: str) -> Sidecars:
     licences: list[str] = []
     bad = False
     readers = [(video.with_suffix(".txt"), _from_text), (video.with_suffix(".json"), _from_json)]
-    readers += [(video.with_name(name), _from_table) for name in _TABLES]
+    readers += [(video.with_name(name), _from_table) for name in TABLE_NAMES]
     for file, reader in readers:
         if file == video or not file.is_file():
             continue
@@ -69,6 +70,8 @@ def read_sidecars(path: str) -> Sidecars:
 
 def clean_text(text: str) -> str:
     """One line of printable text: control and format characters out, blanks joined, cut."""
+    if text.isascii() and text.isprintable():  # nearly all: a list may hold a million
+        return " ".join(text.split())[:MAX_CHARACTERS].rstrip()
     spaced = (" " if c.isspace() else c for c in text)
     kept = "".join(c for c in spaced if unicodedata.category(c) not in ("Cc", "Cf", "Cs", "Co"))
     return unicodedata.normalize("NFC", " ".join(kept.split()))[:MAX_CHARACTERS].rstrip()

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from motionkit.errors import UsageError
-from motionkit.sources.manifest import BadRow, Row, open_index, parse_time, read_rows
+from motionkit.sources.manifest import BadRow, Row, is_manifest, open_index, parse_time, read_rows
 
 
 def rows_of(path: Path) -> list[Row]:
@@ -169,3 +169,12 @@ def test_the_version_changes_with_the_files_own_rows_only(tmp_path: Path) -> Non
     assert before.version(first) == after.version(first) is not None
     assert before.version(second) != after.version(second)
     assert after.version("other") is None
+
+
+def test_captions_beside_videos_are_no_manifest(tmp_path: Path) -> None:
+    beside = tmp_path / "captions.csv"
+    beside.write_text("file,caption\na.mp4,walks\n")
+    assert not is_manifest(beside)
+    beside.write_text("path,caption\na.mp4,walks\n")
+    assert is_manifest(beside)
+    assert is_manifest(tmp_path / "Other.CSV")

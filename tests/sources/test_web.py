@@ -105,11 +105,12 @@ def test_a_page_with_one_video_gives_its_file(site: Site, film: bytes, tmp_path:
     page = b'<html><head><title>My walk</title></head><body><video src="/walk.mp4"></video></body>'
     site.files["/page/my-walk"] = page
     found = fetch_page(site.url + "/page/my-walk", tmp_path / ".x.page", OPTIONS, EXTENSIONS)
-    assert (tmp_path / ".x.page").read_bytes() == film
+    assert found.file.read_bytes() == film
     assert (found.size_bytes, found.ending) == (len(film), ".mp4")
     assert found.facts["page_url"] == site.url + "/page/my-walk"
     assert (found.facts["platform"], found.facts["title"]) == ("web", "My walk (1)")
-    assert [path.name for path in tmp_path.iterdir()] == [".x.page"]
+    assert list(tmp_path.iterdir()) == [found.file]
+    assert found.file.name.startswith(".x.page-")
 
 
 def test_a_page_without_a_video_and_one_with_two(site: Site, tmp_path: Path) -> None:
@@ -139,6 +140,20 @@ def test_the_height_chooses_the_format(stage: Site, height: int, file: str, tmp_
     options = PageOptions(OPTIONS.limits, max_height=height, sleep_s=0)
     fetch_page("https://stage.example/v/a1", tmp_path / ".x.page", options, EXTENSIONS)
     assert stage.asked[f"/{file}.mp4"] == 1
+
+
+def test_what_another_format_left_is_not_gone_on_with(
+    stage: Site, film: bytes, tmp_path: Path
+) -> None:
+    first = fetch_page("https://stage.example/v/a1", tmp_path / ".x.page", OPTIONS, EXTENSIONS)
+    part = first.file.rename(first.file.with_name(first.file.name + ".part"))
+    part.write_bytes(film[:1000])
+    other = PageOptions(OPTIONS.limits, max_height=300, sleep_s=0)
+    small = fetch_page("https://stage.example/v/a1", tmp_path / ".x.page", other, EXTENSIONS)
+    again = fetch_page("https://stage.example/v/a1", tmp_path / ".x.page", OPTIONS, EXTENSIONS)
+    assert small.file != again.file == first.file
+    assert small.file.read_bytes() == again.file.read_bytes() == film
+    assert stage.ranges == ["bytes=1000-"]
 
 
 @pytest.mark.parametrize(
