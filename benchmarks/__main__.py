@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-NAMES = ("speed", "synth_truth", "real_videos", "kill_resume", "k2m_small")
+NAMES = ("speed", "synth_truth", "real_videos", "kill_resume", "k2m_small", "loader")
 
 
 def main() -> int:

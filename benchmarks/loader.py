@@ -28,6 +28,7 @@ import tarfile
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -245,6 +246,9 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--keep", type=Path, help="write the samples here, or read them again")
     options = parser.parse_args()
+    missing = [name for name in ("webdataset", "datasets") if find_spec(name) is None]
+    if missing:
+        sys.exit(f"not measured; first: pip install {' '.join(missing)}")
     with tempfile.TemporaryDirectory() as made:
         folder = options.keep or Path(made)
         if not (folder / "shards" / "manifest.json").exists():

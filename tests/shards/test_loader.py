@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -162,6 +163,16 @@ def test_resume_gives_the_batches_of_an_uninterrupted_run(shards, taken):
     else:  # the state after the last batch is the start of the next epoch
         assert before + after == expected
     assert second.epoch == 5
+
+
+def test_loader_and_dataset_travel_to_other_processes(shards):
+    """As worker processes that are not forked ask for."""
+    begun = loader(shards)
+    next(iter(begun))
+    assert names(pickle.loads(pickle.dumps(begun))) == names(begun)  # noqa: S301 - our own
+    data = ShardDataset(shards)
+    again = pickle.loads(pickle.dumps(data))  # noqa: S301 - our own
+    assert np.array_equal(again[7]["m2d"], data[7]["m2d"])
 
 
 def test_a_loop_that_was_left_goes_on(shards):
