@@ -72,7 +72,8 @@ def measure(arguments: list[str], path: Path, limit_s: float | None) -> bool:
     memory = usage.ru_maxrss / 1024
     good = code == 0 and memory < MEMORY_MB and (limit_s is None or took < limit_s)
     bound = f" (at most {limit_s:g} s, {MEMORY_MB} MB)" if limit_s else ""
-    print(f"{' '.join(arguments)[:40]:<42}{took:6.2f} s {memory:7.0f} MB{bound}"
+    cpu = usage.ru_utime + usage.ru_stime
+    print(f"{' '.join(arguments)[:40]:<42}{took:6.2f} s (cpu {cpu:.2f} s) {memory:5.0f} MB{bound}"
           f"{'' if good else '   MISSED'}", flush=True)  # fmt: skip
     if code:
         print(text)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import OrderedDict
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from typing import Any, Final
 
 import numpy as np
@@ -22,6 +22,8 @@ from numpy.typing import NDArray
 KEY_COLUMNS: Final = ("item_id", "fingerprint", "outcome", "reason", "attempt", "stamp")
 #: Those of few different values, read as Arrow dictionaries.
 DICTIONARY_COLUMNS: Final = ("fingerprint", "outcome", "reason", "stamp")
+#: Odd factors for `id_hashes`, the same in every process.
+_WEIGHTS: Final = np.random.default_rng(20260101).integers(0, 2**63, 256, np.uint64) * 2 + 1
 #: Rows turned into Python values at a time.
 _BATCH: Final = 256
 #: Row groups that a lookup keeps decoded.
@@ -53,7 +55,8 @@ class RowIndex:
         self.parts = parts
         self._keys = keys
         self.damaged = damaged
-        self.masks = _latest(keys, fingerprint)
+        #: Part by part the rows that count, and the sorted hashes of their ids.
+        self.masks, self.hashes = _latest(keys, fingerprint)
 
     def close(self) -> None:
         """Close the part files."""
@@ -221,6 +224,36 @@ def _one(column: pa.ChunkedArray) -> pa.Array:
     return joined.chunk(0) if isinstance(joined, pa.ChunkedArray) else joined
 
 
+def id_hashes(ids: pa.ChunkedArray) -> NDArray[np.uint64]:
+    """A 64-bit hash [n] of every id: sums of bytes with fixed random weights."""
+    out = np.empty(len(ids), np.uint64)
+    done = 0
+    for chunk in ids.chunks:
+        offsets = np.frombuffer(chunk.buffers()[1], np.int32)[chunk.offset :][: len(chunk) + 1]
+        data = np.frombuffer(chunk.buffers()[2] or b"", np.uint8)
+        lengths = np.diff(offsets)
+        part = out[done : done + len(chunk)]
+        if len(chunk) and lengths.min() == lengths.max():  # the usual case: a plain matrix
+            size = int(lengths[0])
+            whole = data[offsets[0] : offsets[0] + size * len(chunk)].reshape(len(chunk), size)
+            part[:] = _weighted((whole[:, place] for place in range(size)), size, len(chunk))
+        else:
+            for size in set(lengths.tolist()):
+                rows = np.flatnonzero(lengths == size)
+                starts = offsets[:-1][rows]
+                columns = (data[starts + place] for place in range(size))
+                part[rows] = _weighted(columns, size, len(rows))
+        done += len(chunk)
+    return out
+
+
+def _weighted(columns: Iterable[NDArray[np.uint8]], size: int, count: int) -> NDArray[np.uint64]:
+    total = np.full(count, size, np.uint64)
+    for place, column in enumerate(columns):
+        total += column * _WEIGHTS[place % len(_WEIGHTS)]
+    return total
+
+
 def _codes(column: pa.Array) -> NDArray[np.int64]:
     """Places in the dictionary; -1 where null."""
     codes = column.indices.fill_null(-1).to_numpy(zero_copy_only=False)
@@ -243,9 +276,11 @@ def elements_of(
         yield from zip(*values, strict=True)
 
 
-def _latest(keys: list[pa.Table], fingerprint: str) -> list[NDArray[np.bool_]]:
+def _latest(
+    keys: list[pa.Table], fingerprint: str
+) -> tuple[list[NDArray[np.bool_]], NDArray[np.uint64]]:
     """For each part which rows count: of this fingerprint, the highest attempt of its item, and
-    of equal rows the first."""
+    of equal rows the first. Also their sorted `id_hashes`."""
     sizes = [table.num_rows for table in keys]
     total = sum(sizes)
     keep = np.ones(total, bool)
@@ -259,7 +294,9 @@ def _latest(keys: list[pa.Table], fingerprint: str) -> list[NDArray[np.bool_]]:
         start += size
     ids = [chunk for table in keys for chunk in table.column("item_id").chunks]
     items = pa.chunked_array(ids, pa.string())
-    if total and (not keep.all() or len(items.unique()) < total):
+    # Different hashes are different ids; only where two are equal the ids themselves are compared.
+    hashes = np.sort(id_hashes(items))
+    if total and (not keep.all() or (hashes[1:] == hashes[:-1]).any()):
         codes = _one(items.dictionary_encode())
         code = codes.indices.to_numpy(zero_copy_only=False)
         attempt = np.concatenate([table.column("attempt").to_numpy() for table in keys])
@@ -270,4 +307,5 @@ def _latest(keys: list[pa.Table], fingerprint: str) -> list[NDArray[np.bool_]]:
         winner[code[order]] = order
         keep = np.zeros(total, bool)
         keep[winner[winner >= 0]] = True
-    return np.split(keep, np.cumsum(sizes)[:-1]) if keys else []
+        hashes = np.sort(id_hashes(items.filter(pa.array(keep))))
+    return (np.split(keep, np.cumsum(sizes)[:-1]) if keys else []), hashes

@@ -10,12 +10,14 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from motionkit.engines.heartbeat import last_rate, read_heartbeat
 from motionkit.records import TABLES
-from motionkit.row_index import RowIndex
+from motionkit.row_index import RowIndex, id_hashes
 from motionkit.workspace import COMMAND_OF, Workspace
 
 
@@ -68,43 +70,43 @@ def _pending(indexes: dict[str, RowIndex], table: str) -> int | None:
     """Distinct items of a stage that have no row; None for stages whose items come from outside."""
     if table not in _ITEMS:
         return None
-    known = indexes[table].column("item_id")
+    known = indexes[table].hashes
     pending = 0
-    for upstream, ids_of in _ITEMS[table].items():
+    for upstream, hashes_of in _ITEMS[table].items():
         if upstream in indexes:
-            ids = ids_of(indexes[upstream])
-            missing = ids.filter(pc.invert(pc.is_in(ids, value_set=known.combine_chunks())))
-            pending += len(missing.unique())
+            ids = hashes_of(indexes[upstream])
+            ids = ids[np.append(True, ids[1:] != ids[:-1])] if len(ids) else ids
+            place = np.minimum(np.searchsorted(known, ids), max(len(known) - 1, 0))
+            pending += int((known[place] != ids).sum()) if len(known) else len(ids)
     return pending
 
 
-def _kept(index: RowIndex) -> pa.ChunkedArray:
-    return index.column("item_id").filter(_is(index.column("outcome"), "kept"))
+def _with_outcome(*outcomes: str) -> Callable[[RowIndex], NDArray[np.uint64]]:
+    """Sorted hashes of the items with one of these outcomes."""
 
-
-def _measured(index: RowIndex) -> pa.ChunkedArray:
-    """Kept and dropped rows."""
-    return index.column("item_id").filter(pc.invert(_is(index.column("outcome"), "failed")))
-
-
-def _is(column: pa.ChunkedArray, value: str) -> pa.ChunkedArray:
-    return pc.equal(column.cast(pa.string()), value)
-
-
-def _column(name: str) -> Callable[[RowIndex], pa.ChunkedArray]:
-    def read(index: RowIndex) -> pa.ChunkedArray:
-        chunks: list[pa.Array] = []
-        for data, places in index.groups([name], "kept", None):
-            chunks += data.column(name).take(pa.array(places)).cast(pa.string()).chunks
-        return pa.chunked_array(chunks, pa.string())
+    def read(index: RowIndex) -> NDArray[np.uint64]:
+        if {outcome for outcome, _ in _outcomes(index)} <= set(outcomes):
+            return index.hashes
+        wanted = pc.is_in(index.column("outcome").cast(pa.string()), pa.array(outcomes))
+        return np.sort(id_hashes(index.column("item_id").filter(wanted)))
 
     return read
 
 
-def _listed(column: str, field: str, *, kept: bool) -> Callable[[RowIndex], pa.ChunkedArray]:
+def _column(name: str) -> Callable[[RowIndex], NDArray[np.uint64]]:
+    def read(index: RowIndex) -> NDArray[np.uint64]:
+        chunks: list[pa.Array] = []
+        for data, places in index.groups([name], "kept", None):
+            chunks += data.column(name).take(pa.array(places)).cast(pa.string()).chunks
+        return np.sort(id_hashes(pa.chunked_array(chunks, pa.string())))
+
+    return read
+
+
+def _listed(column: str, field: str, *, kept: bool) -> Callable[[RowIndex], NDArray[np.uint64]]:
     """Ids inside a list of structs; ``kept`` takes those whose own outcome is kept."""
 
-    def read(index: RowIndex) -> pa.ChunkedArray:
+    def read(index: RowIndex) -> NDArray[np.uint64]:
         fields = [field, "outcome"] if kept else [field]
         leaves = [f"{column}.list.element.{name}" for name in fields]
         chunks: list[pa.Array] = []
@@ -117,17 +119,17 @@ def _listed(column: str, field: str, *, kept: bool) -> Callable[[RowIndex], pa.C
                 if kept:
                     ids = ids.filter(pc.equal(structs.field("outcome"), "kept"))
                 chunks.append(ids)
-        return pa.chunked_array(chunks, pa.string())
+        return np.sort(id_hashes(pa.chunked_array(chunks, pa.string())))
 
     return read
 
 
-#: Table → the tables that name its items, and how.
-_ITEMS: dict[str, dict[str, Callable[[RowIndex], pa.ChunkedArray]]] = {
+#: Table → the tables that name its items, and the sorted hashes of those ids.
+_ITEMS: dict[str, dict[str, Callable[[RowIndex], NDArray[np.uint64]]]] = {
     "scans": {"videos": _column("video_id")},
     "detections": {"scans": _listed("shots", "shot_id", kept=False)},
-    "verdicts": {"detections": _measured},
+    "verdicts": {"detections": _with_outcome("kept", "dropped")},
     "keypoints": {"verdicts": _listed("candidates", "clip_id", kept=True)},
-    "tracks": {"keypoints": _kept, "expressions": _column("clip_id")},
-    "captions": {"keypoints": _kept},
+    "tracks": {"keypoints": _with_outcome("kept"), "expressions": _column("clip_id")},
+    "captions": {"keypoints": _with_outcome("kept")},
 }
