@@ -23,6 +23,8 @@ from motionkit.workspace import Workspace
 
 _T = TypeVar("_T")
 _FRAME_ONLY = {name for names in FRAME_PARAMETERS.values() for name in names}
+#: Shots that are judged in one go: enough that array operations cost nothing to start.
+_TOGETHER = 1024
 #: Called after each group of shots: shots judged so far, and all of them.
 Progress = Callable[[int, int], None]
 
@@ -142,14 +144,19 @@ def what_if(
 
 
 def stored_shots(workspace: Workspace) -> Iterator[Shots]:
-    """All shots that the first pass measured, a row group at a time."""
+    """All shots that the first pass measured, some `_TOGETHER` at a time."""
     index = workspace.index("detections", workspace.fingerprint("detections"))
     groups = index.groups(["outcome", *COLUMNS], None, None)
+    waiting: list[pa.Table] = []
     for data, places in _read_ahead(groups):
-        rows = data if len(places) == data.num_rows else data.take(pa.array(places))
-        rows = rows.filter(pc.not_equal(rows.column("outcome"), "failed"))
-        if rows.num_rows:
-            yield shots_of_table(rows)
+        measured = pc.not_equal(data.column("outcome"), "failed").to_numpy()[places]
+        whole = len(places) == data.num_rows and measured.all()
+        waiting.append(data if whole else data.take(pa.array(places[measured])))
+        if sum(rows.num_rows for rows in waiting) >= _TOGETHER:
+            yield shots_of_table(pa.concat_tables(waiting))
+            waiting = []
+    if sum(rows.num_rows for rows in waiting):
+        yield shots_of_table(pa.concat_tables(waiting))
 
 
 def _read_ahead(source: Iterator[_T]) -> Iterator[_T]:
@@ -194,12 +201,12 @@ def _judge_all(shots: Shots, today: Filter, asked: Mapping[Filter, _Counter]) ->
             continue
         theirs = frame_codes(shots, params)
         if _changes(today, params).keys() <= _FRAME_ONLY:
-            differ = np.unique(shots.shot[theirs != codes])
-            again = np.isin(verdicts.shot, differ)
-            counter.add(verdicts, ~again)
-            if len(differ):
-                some = shots.subset(differ)
-                counter.add(judge_shots(some, params, theirs[np.isin(shots.shot, differ)]))
+            again = np.zeros(len(shots), bool)
+            again[shots.shot[theirs != codes]] = True
+            counter.add(verdicts, ~again[verdicts.shot])
+            if again.any():
+                some = shots.subset(np.flatnonzero(again))
+                counter.add(judge_shots(some, params, theirs[again[shots.shot]]))
         else:
             counter.add(judge_shots(shots, params, theirs))
 

@@ -164,7 +164,12 @@ def _joined(runs: _Runs, shots: Shots) -> _Runs:
         joins = np.flatnonzero((length < _SHORT_S) & (np.maximum(before, after) >= length))
         joins = joins[np.lexsort((joins, length[joins], runs.shot[joins]))]
         joins = joins[np.concatenate([[True], np.diff(runs.shot[joins]) > 0])[: len(joins)]]
-        ready = ~np.isin(runs.shot, runs.shot[joins])
+        if not len(joins):
+            done.append(runs)
+            break
+        waiting = np.zeros(len(shots), bool)
+        waiting[runs.shot[joins]] = True
+        ready = ~waiting[runs.shot]
         done.append(runs.take(ready))
         runs.code[joins] = runs.code[np.where(after > before, 1, -1)[joins] + joins]
         new = np.concatenate([[True], ~same | (runs.code[1:] != runs.code[:-1])])
