@@ -74,8 +74,9 @@ def fault_of(error: BaseException, address: str) -> Fault:
             return link
         if isinstance(link, InputError):
             return Fault(link.code, link.message)
-    said = dict.fromkeys(re.sub(r"^ERROR: ", "", clean_text(str(link))) for link in chain[:2])
-    text = "; ".join(words for words in said if words) or type(error).__name__
+    said = [re.sub(r"^ERROR: ", "", clean_text(str(link))) for link in chain[:2]]
+    inner = [words for words in said[1:] if words not in said[0]]
+    text = "; ".join(filter(None, [said[0], *inner])) or type(error).__name__
     message = f"{address}: {text}"
     names = {cls.__name__ for link in chain for cls in type(link).__mro__}
     if "GeoRestrictedError" in names:

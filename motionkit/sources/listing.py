@@ -12,7 +12,7 @@ from motionkit.errors import UsageError
 from motionkit.sources.addresses import EXTENSIONS, is_address
 from motionkit.sources.manifest import ManifestIndex, is_manifest, open_index
 from motionkit.video.frame_folder import is_frame_folder
-from motionkit.video.mevis import find_mevis
+from motionkit.video.mevis import find_mevis, split_of
 from motionkit.video.sidecars import TABLE_NAMES
 
 
@@ -102,7 +102,8 @@ def _below(folder: Path) -> list[tuple[Path, str]]:
         and path.is_file()
     )
     found = [(path, "frames") for path in frames] + [(path, "file") for path in videos]
-    if not found and is_frame_folder(folder):
+    # A folder of a MeViS split may have lost its pictures; it is told by ingest, not here.
+    if not found and (is_frame_folder(folder) or split_of(folder) is not None):
         return [(folder, "frames")]
     return found
 

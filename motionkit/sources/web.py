@@ -12,6 +12,7 @@ import contextlib
 import dataclasses
 import hashlib
 import io
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -119,7 +120,14 @@ def fetch_page(address: str, stem: Path, options: PageOptions, endings: frozense
 
 def check_search_key(platform: str) -> None:
     """UsageError for a search key that yt-dlp does not have; MissingExtraError without it."""
-    keys = sorted({getattr(cls, "_SEARCH_KEY", None) or "" for cls in _extractor_classes()} - {""})
+    need_yt_dlp()
+    from yt_dlp.extractor import list_extractor_classes  # type: ignore[import-untyped]
+
+    # A search's addresses begin with its key: "ytsearch(?P<prefix>…". Its class would say it
+    # plainly, but asking yt-dlp's lazy classes for anything else makes them print.
+    patterns = (cls.__dict__.get("_VALID_URL") for cls in list_extractor_classes())
+    found = (re.match(r"(\w+)\(\?P<prefix>", str(pattern)) for pattern in patterns)
+    keys = sorted({match.group(1) for match in found if match})
     if platform not in keys:
         raise UsageError(
             f"yt-dlp knows no search named {platform!r}.", hint=f"there are: {', '.join(keys)}"
@@ -149,13 +157,6 @@ def _address_of(entry: dict[str, Any], page: str) -> str:
     formats = entry.get("formats") or [{}]
     places = (entry.get("webpage_url"), entry.get("url"), formats[-1].get("url"))
     return next((str(place) for place in places if place and place != page), "")
-
-
-def _extractor_classes() -> list[Any]:
-    need_yt_dlp()
-    from yt_dlp.extractor import list_extractor_classes  # type: ignore[import-untyped]
-
-    return list(list_extractor_classes())
 
 
 @contextlib.contextmanager

@@ -216,10 +216,12 @@ def test_a_list_page_is_a_search_of_its_own(site: Site) -> None:
     assert [link.url for link in links] == [site.url + "/walk.mp4", site.url + "/walk.mp4?2"]
 
 
-def test_an_unknown_search_lists_those_there_are() -> None:
+def test_an_unknown_search_lists_those_there_are(capfd: pytest.CaptureFixture[str]) -> None:
+    check_search_key("ytsearch")
     with pytest.raises(UsageError) as caught:
         check_search_key("nosearch")
-    assert "ytsearch" in str(caught.value.hint)
+    assert "bilisearch, " in str(caught.value.hint)
+    assert capfd.readouterr() == ("", "")
 
 
 def test_no_configuration_plugin_or_program_of_the_user_is_used(
