@@ -30,6 +30,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_split(root, "valid_u", ("run",))
     write_split(root, "valid", ("hop",), masks=False)
     (root / "train/JPEGImages/turn/00002.jpg").write_bytes(b"damaged")
+    (root / "valid_u/JPEGImages/void").mkdir()
     return root
 
 
@@ -56,8 +57,8 @@ def test_sentences_of_every_split_are_there_and_failures_have_codes(workspace: W
         ("valid", "kept", 2),
         ("valid_u", "kept", 2),
     ]
-    (failed,) = [f for f in catalogue.failures(workspace) if f["stage"] == "ingest"]
-    assert failed["code"] == "corrupt"
+    failed = [f for f in catalogue.failures(workspace) if f["stage"] == "ingest"]
+    assert sorted(f["code"] for f in failed) == ["corrupt", "no-frames"]
     tracks = ask(
         workspace,
         "SELECT coalesce(reason, outcome) AS what, count(*) AS n FROM tracks "
@@ -81,6 +82,11 @@ def test_samples_hold_text_masks_and_tracks(workspace: Workspace) -> None:
         np.testing.assert_array_equal(seen, object_mask(0, 0))
         assert sample["track_frames"] == 8
         assert len(sample["track_points"]) == 8 * 36 * 2
+
+
+def test_a_folder_without_pictures_can_be_retried(workspace: Workspace) -> None:
+    (result,) = retry_failed(workspace, ENGINE, "ingest", ("no-frames",))
+    assert result.summary["failed"] == {"no-frames": 1}
 
 
 def test_a_second_run_does_nothing_and_a_mended_frame_is_caught_up(

@@ -141,6 +141,10 @@ def union_rle(rles: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
     if len(sizes) != 1:
         raise ValueError("masks of different sizes" if sizes else "no mask")
     height, width = sizes.pop()
+    if len(read) == 1 and isinstance(rles[0]["counts"], str):
+        runs = read[0][0]
+        if len(runs) > 1 and bool((runs[1:] > 0).all()):  # in the shortest form already
+            return {"size": [height, width], "counts": rles[0]["counts"]}
     runs = joined([runs for runs, _, _ in read], height * width)
     if len(runs) == 1:
         return None
