@@ -1,8 +1,7 @@
-"""Frames of a video, in chunks of bounded memory: decord where it is exact, else PyAV.
+"""Frames of a video, in chunks of bounded memory.
 
-Both give the same pictures, ordinals and presentation times on sound files (tested bit for
-bit). decord 0.6 is the faster one, but wrong or dead on AV1, MPEG transport streams, files cut
-with an edit list and truncated files: those are told from the packets before it is asked.
+PyAV reads them. decord gives the same pictures, ordinals and presentation times on sound files
+(tested bit for bit), and can be asked for by name where single frames far apart are wanted.
 
 Where the frames that decode are not those that the packets announce (damaged files, repaired
 time stamps), "pyav-counted" numbers them by a `survey.survey` of the whole file.
@@ -30,14 +29,8 @@ CHUNK_BYTES: Final = 64 * 2**20
 #: What ``decoder`` may be.
 DECODERS: Final = ("decord", "pyav", "pyav-counted")
 
-#: decord keeps its decoded pictures: larger ones than this many pixels are read with PyAV.
-_DECORD_PIXELS: Final = 2**21 + 2**17
-
-#: Where decord 0.6 was found exact. In MPEG transport streams it gave the last frame sixty times.
-_DECORD_CONTAINERS: Final = ("mov,mp4", "matroska")
-
 #: Where a seek lands on or before the key frame asked for.
-_SEEK_CONTAINERS: Final = _DECORD_CONTAINERS
+_SEEK_CONTAINERS: Final = ("mov,mp4", "matroska")
 
 #: Reading starts at a key frame when that spares at least this many pictures.
 SEEK_FROM: Final = 8
@@ -87,29 +80,16 @@ def read_frames(
 
 
 def choose_decoder(path: str) -> str:
-    """The right one of `DECODERS` as far as the packets say. Opens the file, decodes next to
-    nothing: whether every packet decodes is found by `survey.survey` alone, and where it does
-    not, "pyav-counted" is right.
+    """The right one of `DECODERS` as far as the packets say: "pyav", or "pyav-counted" where they
+    say too little. Decodes nothing: whether every packet decodes is found by `survey.survey`
+    alone, and where it does not, "pyav-counted" is right.
 
-    Raises InputError as `probe.index_packets` does.
+    Never "decord": read one after another, its pictures stay in memory (600 of 1080p took 3 GB
+    and several times as long), and it is wrong or dead on AV1, transport streams, edit lists,
+    truncated files and turned Matroska. Raises InputError as `probe.index_packets` does.
     """
     index = index_packets(path)
-    if not index.timed or index.truncated:
-        return "pyav-counted"
-    if not index.container.startswith(_DECORD_CONTAINERS) or not index.seekable:
-        return "pyav"
-    if index.codec == "av1" or index.stored_width * index.stored_height > _DECORD_PIXELS:
-        return "pyav"
-    try:
-        reader = _open_decord(path)
-        one = _get_batch(reader, [0])  # pictures of 16 x 16 pixels open, but do not decode
-    except (ImportError, _DecordFailure):  # there is no decord for macOS
-        return "pyav"
-    if len(reader) != len(index.pts) or reader.get_frame_timestamp(0)[0] < 0:
-        return "pyav"
-    # Turns in Matroska, several colour layouts: decord shows another picture.
-    other = next(_read_pyav(path, _announced(path), np.zeros(1, np.int32), None, 1), None)
-    return "decord" if other is not None and np.array_equal(one, other.frames) else "pyav"
+    return "pyav" if index.timed and not index.truncated else "pyav-counted"
 
 
 @dataclasses.dataclass(frozen=True)

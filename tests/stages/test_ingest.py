@@ -41,7 +41,7 @@ def test_facts_of_a_sound_file(plain: Path) -> None:
     assert (row["fps"], row["frames_declared"], row["frames_decoded"]) == (30.0, 40, 40)
     assert row["frame_times_s"] == pytest.approx(np.arange(40) / 30)
     assert row["duration_s"] == pytest.approx(40 / 30)
-    assert (row["decoder"], row["problems"], row["variable_rate"]) == ("decord", [], False)
+    assert (row["decoder"], row["problems"], row["variable_rate"]) == ("pyav", [], False)
     assert (row["captions"], row["licence"]) == ([], None)
 
 
