@@ -155,15 +155,21 @@ def _write_file(
 def _fits(at: int, groups: int, table: pa.Table, size: int) -> bool:
     """Whether a file of ``at`` bytes and ``groups`` row groups stays within ``size`` with one
     more. Encoded for a trial only where the plain size does not settle it."""
-    footer = 16_384 * (groups + 1)
-    if at + table.nbytes + footer <= size:
+    if at + table.nbytes + 16_384 * (groups + 1) <= size:
         return True
+    total, footer = _encoded(table)
+    of_group = footer - _encoded(table.slice(0, 0))[1] + 64  # ids in it differ in length
+    return at + total + groups * of_group <= size
+
+
+def _encoded(table: pa.Table) -> tuple[int, int]:
+    """Bytes of a file of one row group, and of its footer."""
     sink = pa.BufferOutputStream()
     with pq.ParquetWriter(sink, sample_schema(), **writer_options()) as writer:
-        writer.write_table(table, row_group_size=ROW_GROUP)
-    trial = sink.getvalue()
-    footer = pq.read_metadata(pa.BufferReader(trial)).serialized_size
-    return bool(at + trial.size + groups * footer <= size)
+        if table.num_rows:
+            writer.write_table(table, row_group_size=ROW_GROUP)
+    made = sink.getvalue()
+    return made.size, pq.read_metadata(pa.BufferReader(made)).serialized_size
 
 
 def _row_groups(rows: Iterable[dict[str, Any]]) -> Iterator[pa.Table]:
