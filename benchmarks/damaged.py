@@ -1,10 +1,10 @@
 """Hundreds of damaged, odd and hostile files among sound ones: `ingest` and `scan` over them all.
 
 Every file was made with what must become of it (`damaged_films`, `damaged_bytes`,
-`lying_headers`). Checked: the commands end with 0 and in time; every good neighbour is there with
-its frames, times and size; every other file failed with a code that is right, or was kept with
-the right problems; all of what was kept decodes to the same frames in a further pass. Prints a
-table; exit 1 on any miss.
+`lying_headers`); `damaged_mevis` adds splits with damaged JSON for `expressions`. Checked: the
+commands end with 0 and in time; every good neighbour is there with its frames, times and size;
+every other file failed with a code that is right, or was kept with the right problems; all of
+what was kept decodes to the same frames in a further pass. Prints a table; exit 1 on any miss.
 Usage: python -m benchmarks.damaged [--seed 0] [--folder KEEP]
 """
 
@@ -25,6 +25,7 @@ import numpy as np
 
 from benchmarks import damaged_bytes, damaged_films, lying_headers
 from benchmarks.damaged_films import Case
+from benchmarks.damaged_mevis import mevis_misses, mevis_splits
 from motionkit.errors import InputError
 from motionkit.video.decode import read_frames
 from motionkit.workspace import Workspace
@@ -129,15 +130,16 @@ def main() -> int:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = options.folder or Path(name)
-        began = time.monotonic()
         cases = made(folder, options.seed)
-        print(f"{len(cases)} files made in {time.monotonic() - began:.0f} s (seed {options.seed})")
+        splits = mevis_splits(folder / "mevis")
+        print(f"{len(cases)} files and {len(splits)} splits made (seed {options.seed})")
         workspace = folder / "ws"
         direct = [str(case.path) for case in cases if case.direct]
         place = ["--workspace", str(workspace)]
         timeout = ["--timeout", str(ITEM_S), "--workers", "2"]
         wrong: list[str] = []
-        for words in (["ingest", str(folder / "in"), *direct, *timeout], ["scan", *timeout]):
+        ingest = ["ingest", str(folder / "in"), str(folder / "mevis"), *direct]
+        for words in ([*ingest, *timeout], ["scan", *timeout], ["expressions", *timeout]):
             seconds, trouble = command(words[0], *place, *words[1:])
             wrong += [trouble] if trouble else []
             print(f"{words[0]}: {seconds:.0f} s")
@@ -145,10 +147,13 @@ def main() -> int:
         print(f"largest process: {peak / 1e9:.2f} GB")
         wrong += [f"a process took {peak / 1e9:.2f} GB"] if peak > MEMORY else []
         if not wrong:
-            wrong += compared(cases, Workspace(workspace))
+            tables = Workspace(workspace)
+            wrong += compared(cases, tables)
+            columns = ["outcome", "reason", "source_split", "source_video"]
+            wrong += mevis_misses(splits, list(tables.rows("expressions", columns, outcome=None)))
     for line in wrong[:60]:
         print(f"MISS {line}")
-    print(f"{len(cases)} files, {len(wrong)} misses")
+    print(f"{len(cases)} files, {len(splits)} splits, {len(wrong)} misses")
     return 1 if wrong else 0
 
 
