@@ -25,7 +25,7 @@ def run(
     ],
     source: Annotated[
         list[str] | None,
-        typer.Option("--source", help="File, folder or glob to ingest; may be repeated."),
+        typer.Option("--source", help="File, folder, glob, list or address; may be repeated."),
     ] = None,
     workers: Workers = 0,
     timeout: Annotated[
