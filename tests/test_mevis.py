@@ -108,6 +108,7 @@ def test_a_corrected_mask_file_is_worked_on_again(data: Path, tmp_path: Path) ->
     content = json.loads(sound)
     del content["1"]
     masks.write_text(json.dumps(content))
+    shutil.rmtree(tmp_path / "valid_u" / "JPEGImages" / "void")
     workspace = Workspace.create(tmp_path / "ws")
     recipe = load_recipe("mevis")
     steps = {name: recipe.steps[name] for name in ("ingest", "expressions")}
@@ -118,3 +119,12 @@ def test_a_corrected_mask_file_is_worked_on_again(data: Path, tmp_path: Path) ->
     masks.write_text(sound)
     second = {r.step: r for r in run_recipe(workspace, recipe, [str(tmp_path)], engine=ENGINE)}
     assert second["expressions"].summary["kept"] == 2  # both: their file changed
+    meta = tmp_path / "valid_u" / "meta_expressions.json"
+    sound = meta.read_text()
+    meta.write_text(sound[:-9])
+    third = {r.step: r for r in run_recipe(workspace, recipe, [str(tmp_path)], engine=ENGINE)}
+    assert third["expressions"].summary["failed"] == {"meta-unreadable": 1}
+    meta.write_text(sound)
+    fourth = {r.step: r for r in run_recipe(workspace, recipe, [str(tmp_path)], engine=ENGINE)}
+    assert fourth["expressions"].summary["dropped"] == {"row-corrected": 1}
+    assert not catalogue.failures(workspace)

@@ -16,8 +16,8 @@ from typing import Any, ClassVar, Final
 
 from motionkit.backends.mask_index import MaskIndex, index_masks, read_masks
 from motionkit.backends.rle import union_rle
-from motionkit.errors import InputError
-from motionkit.stage import Item, Kept, Outcome, Tables, clip_id, digest
+from motionkit.errors import InputError, UsageError
+from motionkit.stage import Dropped, Item, Kept, Outcome, Tables, clip_id, digest
 from motionkit.video.mevis import (
     JsonObject,
     MevisSplit,
@@ -29,6 +29,7 @@ from motionkit.video.mevis import (
 from motionkit.video.sidecars import clean_text
 
 _KNOWN: Final = ("exp", "obj_id", "anno_id")
+_CORRECTED: Final = "row-corrected"
 _VIDEO: Final = ("path", "video_id", "width", "height", "frames_decoded")
 
 
@@ -61,19 +62,27 @@ class Expressions:
         """One item a sentence, one for a video whose entry is unusable, one for a split whose
         file of sentences is. The stamp changes with the two JSON files, and with the frames."""
         splits, videos = _splits(tables)
+        there = set()
         for split in splits:
             files = split.stamp()
             for target in _targets(split):
-                yield _item_id(split, target), _stamp(files, _video_of(split, target, videos))
+                item_id = _item_id(split, target)
+                there.add(item_id)
+                yield item_id, _stamp(files, _video_of(split, target, videos))
+        for item_id in _failed(tables):
+            if item_id not in there:
+                yield item_id, _CORRECTED
 
     def items(self, tables: Tables, wanted: Container[str] | None = None) -> Iterator[Item]:
         """The wanted sentences with the places of their masks."""
         splits, videos = _splits(tables)
+        there = set()
         for split in splits:
             files = split.stamp()
             index: MaskIndex | None = None  # not read before a sentence is wanted
             for target in _targets(split):
                 item_id = _item_id(split, target)
+                there.add(item_id)
                 if wanted is not None and item_id not in wanted:
                     continue
                 if index is None and split.masks.is_file():
@@ -86,9 +95,14 @@ class Expressions:
                     "masks": None if index is None else _places(target.entry, index),
                 }
                 yield Item(item_id, data, _stamp(files, video))
+        for item_id in list(_failed(tables)):
+            if item_id not in there and (wanted is None or item_id in wanted):
+                yield Item(item_id, {"split": None}, _CORRECTED)
 
     def context(self, item: Item) -> dict[str, Any]:
         """What a failed row says too: which sentence it was."""
+        if item.data["split"] is None:
+            return {}
         split, target, video = item.data["split"], item.data["target"], item.data["video"]
         expression = target.expression
         return {
@@ -107,6 +121,8 @@ class Expressions:
         Raises InputError: meta-unreadable, meta-malformed, text-missing, video-missing,
         changed-file, mask-missing, mask-repeated, mask-unreadable, mask-frames, mask-size.
         """
+        if item.data["split"] is None:
+            return Dropped(_CORRECTED)
         split, target, video = item.data["split"], item.data["target"], item.data["video"]
         if target.fault is not None:
             code = "meta-malformed" if target.video else "meta-unreadable"
@@ -161,6 +177,16 @@ def _splits(tables: Tables) -> tuple[list[MevisSplit], dict[str, dict[str, Any]]
         if split is not None:
             roots[split.root] = split
     return [roots[root] for root in sorted(roots)], videos
+
+
+def _failed(tables: Tables) -> Iterator[str]:
+    """Items that failed before. Those that are not there any more were damage that is mended."""
+    try:
+        tables.fingerprint("expressions")
+    except UsageError:  # the first run
+        return
+    for row in tables.rows("expressions", [], outcome="failed"):
+        yield row["item_id"]
 
 
 def _targets(split: MevisSplit) -> Iterator[_Target]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import random
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -337,3 +338,24 @@ def test_names_never_become_paths(split: Path) -> None:
     found = codes(outcomes(tables(split)))
     assert found["../JPEGImages/walk/0"] == "video-missing"
     assert {name: found[name] for name in ALL_KEPT} == ALL_KEPT
+
+
+@pytest.mark.parametrize("name", ["meta_expressions.json", "mask_dict.json"])
+def test_any_damage_is_told_and_nothing_else_is_raised(split: Path, name: str) -> None:
+    """Bytes changed, cut out and doubled at random places: rows or codes, never another error."""
+    found, rng = tables(split), random.Random(7)
+    file = split / name
+    sound = file.read_bytes()
+    whole = outcomes(found)
+    hurt = 0
+    for trial in range(150):
+        at, width = rng.randrange(len(sound)), rng.choice([1, 1, 3, 40])
+        piece = bytes(rng.choices(b'{}[]":,\\ 0-9eE.nulNaInfity\xff\x00', k=width))
+        end = at + rng.choice([0, width])
+        file.write_bytes(sound[:at] + (piece, b"", sound[at:end] * 2)[trial % 3] + sound[end:])
+        rows = outcomes(found)
+        hurt += any(isinstance(row, str) for row in rows.values())
+        if name == "mask_dict.json":  # of two videos, most damage touches one
+            assert set(rows) == set(whole)
+            assert sum(isinstance(row, dict) for row in rows.values()) >= 1
+    assert hurt > 40
