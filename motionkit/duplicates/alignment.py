@@ -29,7 +29,11 @@ _CHANGE_BITS: Final = 20
 #: Bits that two neighbouring words must share to be compared with: what flickers proves nothing.
 _STEADY_BITS: Final = 16
 #: Anchors of the shorter video that are looked for at every place of the longer one.
-_ANCHORS: Final = 48
+_ANCHORS: Final = 32
+#: An anchor is found where this many bits differ at most, and an offset is worth a look if this
+#: share of the anchors is found there.
+_VOTE_BITS: Final = 18
+_VOTES: Final = 0.3
 #: Offsets that are looked at in full.
 _OFFSETS: Final = 3
 #: Stretches of this many instants may each lie one instant off: copies begin between instants,
@@ -59,7 +63,7 @@ def same(a: Words, b: Words) -> Alignment | None:
     if not len(a) or not len(b):
         return None
     found = align(a, b)
-    if found.overlap < _OVERLAP * min(len(a), len(b)):
+    if found is None or found.overlap < _OVERLAP * min(len(a), len(b)):
         return None
     if found.matched >= _MATCHED:
         near = found.change_bits <= _MEAN_CHANGE_BITS
@@ -89,17 +93,22 @@ _OVERLAP: Final = 0.5
 _STILL_BITS: Final = 6.0
 
 
-def align(a: Words, b: Words) -> Alignment:
-    """The best alignment of two videos. Symmetric but for the sign of the offset."""
+def align(a: Words, b: Words) -> Alignment | None:
+    """The best alignment of two videos; None where no offset is worth a look."""
     if len(b) < len(a):
         found = align(b, a)
-        return dataclasses.replace(found, offset=-found.offset)
+        return found and dataclasses.replace(found, offset=-found.offset)
     tried = [_measure(a, b, offset) for offset in _offsets(a, b)]
-    return max(tried, key=lambda t: (t.matched - t.evidence / 2, -t.change_bits, -abs(t.offset)))
+    return max(tried, key=_merit, default=None)
+
+
+def _merit(tried: Alignment) -> tuple[float, ...]:
+    return tried.matched - tried.evidence / 2, -tried.change_bits, -abs(tried.offset)
 
 
 def _offsets(short: Words, long: Words) -> list[int]:
-    """Offsets at which changes of the shorter video recur in the longer one; 0 for none."""
+    """Offsets at which changes of the shorter video recur in the longer one, likeliest first;
+    0 where nothing moves in the shorter one."""
     level = levels(short[:, 1])
     moving = np.flatnonzero(level == STRONG)
     if len(moving) < 4:
@@ -108,15 +117,16 @@ def _offsets(short: Words, long: Words) -> list[int]:
         return [0]
     step = max(1, -(-len(moving) // _ANCHORS))
     anchors = moving[step // 2 :: step]
-    bits = distance(short[anchors, 1][:, None], long[None, :, 1]).astype(np.int64)
-    near = np.maximum(0, _CHANGE_BITS + 4 - bits) * (levels(long[:, 1]) >= WEAK)
-    row, column = np.nonzero(near)
-    sums = np.bincount(column - anchors[row] + len(short), near[row, column])
-    if not len(sums):
-        return [0]
-    votes = np.convolve(sums, [0.5, 1.0, 0.5], "same")  # copies that begin between two instants
+    near = distance(short[anchors, 1][:, None], long[None, :, 1]) <= _VOTE_BITS
+    near &= levels(long[:, 1]) >= WEAK
+    hits = np.flatnonzero(near)
+    if not len(hits):
+        return []
+    places = hits % len(long) - anchors[hits // len(long)] + len(short)
+    votes = np.convolve(np.bincount(places), [0.5, 1.0, 0.5], "same")  # between two instants: both
     best = np.argsort(-votes, kind="stable")[:_OFFSETS]
-    return [int(o) - len(short) for o in best if votes[o] > 0] or [0]
+    least = max(1.0, _VOTES * len(anchors))
+    return [int(place) - len(short) for place in best if votes[place] >= least]
 
 
 def _measure(short: Words, long: Words, offset: int) -> Alignment:

@@ -30,9 +30,9 @@ _ORDERS: Final = 12
 _TURN: Final = 5
 #: Words that differ in at most this many bits speak for their pair, the closer the louder.
 _NEAR_BITS: Final = 10
-#: Comparisons in each of the two indexes, and neighbours at least. 16,000 videos of nine minutes
-#: get the least.
-_COMPARISONS: Final = 1_000_000_000
+#: Comparisons in each of the two indexes, and neighbours at least. Collections of
+#: 5,000 videos of nine minutes and larger ones get the least.
+_COMPARISONS: Final = 300_000_000
 _NEIGHBOURS: Final = 8
 _CHUNK: Final = 1 << 20
 #: Each video is compared with at most so many others: those that share most with it.
