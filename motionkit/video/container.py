@@ -114,6 +114,10 @@ def packets(container: Any, stream: Any) -> Iterator[Any]:
         yield from container.demux(*([] if stream is None else [stream]))
     except av.FFmpegError:
         return
+    except IndexError:
+        # PyAV stumbles over streams that turn up late (damaged transport streams), but only when
+        # it flushes them: every packet of the known ones has come.
+        return
 
 
 @dataclasses.dataclass

@@ -210,7 +210,8 @@ def _index(path: str, size: int, mtime_ns: int) -> PacketIndex:
         aspect = float(stream.sample_aspect_ratio or 0) or 1.0
         streams = len(video_streams(container))
         declared = stream.frames if stream.frames > 0 else None
-        seen = _read_packets(container, stream, sound_too=declared is None)
+        # Matroska declares no frame count, only how long the longest stream is: sound counts too.
+        seen = _read_packets(container, stream, sound_too="matroska" in form)
     length = 1 / rate if rate else 1 / 30
     shown = seen.shown
     # AVI has no presentation times; what FFmpeg makes of B-frames there is wrong.
@@ -283,7 +284,6 @@ class _Packets:
 
 
 def _read_packets(container: Any, stream: Any, *, sound_too: bool) -> _Packets:
-    # Matroska declares no frame count, only how long the longest stream is: sound counts too.
     seen = _Packets({})
     last: Any = None
     for packet in packets(container, None if sound_too else stream):
