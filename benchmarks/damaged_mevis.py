@@ -17,7 +17,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from motionkit.backends.rle import encode_rle
+from motionkit.rle import encode_rle
 
 WIDTH, HEIGHT, FRAMES = 32, 24, 3
 KEPT = "kept"

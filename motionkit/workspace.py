@@ -328,7 +328,7 @@ class Workspace:
 
     def _open(self, part: Path) -> pq.ParquetFile | None:
         try:
-            file = pq.ParquetFile(part, read_dictionary=DICTIONARY_COLUMNS)
+            file = pq.ParquetFile(part, read_dictionary=DICTIONARY_COLUMNS, pre_buffer=False)
         except FileNotFoundError:  # compacted away by another process: its rows are elsewhere
             return None
         except (pa.ArrowInvalid, OSError) as error:

@@ -13,10 +13,10 @@ import pyarrow.dataset
 import pytest
 
 from motionkit import catalogue
-from motionkit.backends.rle import decode_rle
 from motionkit.engines.local import EngineOptions
 from motionkit.pipeline import retry_failed, run_recipe
 from motionkit.recipes import load_recipe
+from motionkit.rle import decode_rle
 from motionkit.workspace import Workspace
 from tests.video.mevis_tree import HEIGHT, WIDTH, object_mask, write_split
 

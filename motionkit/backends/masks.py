@@ -26,9 +26,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from motionkit.backends.rle import decode_rle
 from motionkit.errors import InputError
 from motionkit.keypoints import INDEX
+from motionkit.rle import decode_rle
 
 Float = NDArray[np.floating]
 Bool = NDArray[np.bool_]

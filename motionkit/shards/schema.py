@@ -80,6 +80,7 @@ def writer_options() -> dict[str, Any]:
         "use_dictionary": DICTIONARY_COLUMNS,
         "column_encoding": dict.fromkeys(BYTE_SPLIT_COLUMNS, "BYTE_STREAM_SPLIT"),
         "write_statistics": STATISTICS_COLUMNS,
+        "write_page_checksum": True,  # the loader checks them: a flipped bit is no keypoint
     }
 
 

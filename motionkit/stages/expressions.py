@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any, ClassVar, Final
 
 from motionkit.backends.mask_index import MaskIndex, index_masks, read_masks
-from motionkit.backends.rle import union_rle
 from motionkit.errors import InputError, UsageError
+from motionkit.rle import union_rle
 from motionkit.stage import Dropped, Item, Kept, Outcome, Tables, clip_id, digest
 from motionkit.video.mevis import (
     JsonObject,

@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from motionkit.backends.masks import find_masks, object_of_person, person_mask
-from motionkit.backends.rle import decode_rle
 from motionkit.backends.tracking import MaskTooSmall, PointTracker, grid_in_mask, open_tracker
 from motionkit.errors import InputError, UsageError
+from motionkit.rle import decode_rle
 from motionkit.stage import Dropped, Item, Kept, Lookup, Outcome, Tables, digest
 
 Frame = NDArray[np.uint8]

@@ -13,8 +13,8 @@ import pytest
 
 from motionkit.backends import mask_index
 from motionkit.backends.mask_index import index_masks, read_masks
-from motionkit.backends.rle import encode_rle
 from motionkit.errors import InputError
+from motionkit.rle import encode_rle
 
 
 def some_masks(seed: int, frames: int = 6) -> list[dict[str, Any] | None]:
@@ -159,7 +159,9 @@ def test_neighbours_of_a_strange_value_stay(tmp_path: Path, value: str) -> None:
     assert found.get("1") != some_masks(1)
 
 
-@pytest.mark.parametrize("piece", ["[", '{"a":', '"\\', '["', '[{"1": [null', '"1": [{', '"1": [{"a": "b", "c": '])
+@pytest.mark.parametrize(
+    "piece", ["[", '{"a":', '"\\', '["', '[{"1": [null', '"1": [{', '"1": [{"a": "b", "c": ']
+)
 def test_hostile_repetition_ends(tmp_path: Path, piece: str) -> None:
     index = index_masks(write(tmp_path, '{"0": ' + piece * 200_000))
     assert index.damage

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from motionkit.records import SHARDS_VERSION
-from motionkit.shards.mirror import rle_text
+from motionkit.rle import pack_runs
 from motionkit.shards.schema import FORMAT, writer_options
 from motionkit.shards.write import table_of
 
@@ -50,7 +50,7 @@ def row(number: int, **changes: Any) -> dict[str, Any]:
 
 def object_row(number: int) -> dict[str, Any]:
     """A sample without keypoints: masks of a 2 x 3 picture."""
-    seen = rle_text([1, 2, 3])
+    seen = pack_runs(np.array([1, 2, 3]))
     return row(number, kind="object", m2d=None, width=3, height=2, frames=2, masks=[seen, None])
 
 

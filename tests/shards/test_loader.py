@@ -11,9 +11,9 @@ import pytest
 
 from motionkit.errors import ShardError, UsageError
 from motionkit.keypoints import mirror_m2d
+from motionkit.rle import pack_runs
 from motionkit.shards.batches import collate
 from motionkit.shards.loader import LoaderOptions, ShardDataset, ShardLoader
-from motionkit.shards.mirror import rle_text
 from tests.shards.shard_files import object_row, row, write_shards
 
 COUNT = 75
@@ -242,7 +242,7 @@ def test_objects_are_left_out_where_keypoints_are_asked_for(tmp_path):
             assert batch["m2d"][i].any() != is_object
     masks = ShardDataset(path, columns=("masks",), kinds=("object",))
     assert masks.sample(0)["masks"] == ["123", None]
-    assert masks.sample(0, mirrored=True)["masks"] == [rle_text([2, 1, 2, 1]), None]
+    assert masks.sample(0, mirrored=True)["masks"] == [pack_runs(np.array([2, 1, 2, 1])), None]
 
 
 def damage(path, change):

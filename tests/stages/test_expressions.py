@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from motionkit.backends.rle import decode_rle, encode_rle
 from motionkit.errors import InputError
 from motionkit.records import TABLES
+from motionkit.rle import decode_rle, encode_rle
 from motionkit.stage import Item, Kept
 from motionkit.stages import expressions
 from motionkit.stages.expressions import Expressions

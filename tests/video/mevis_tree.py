@@ -10,7 +10,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from motionkit.backends.rle import encode_rle
+from motionkit.rle import encode_rle
 
 WIDTH, HEIGHT, FRAMES = 96, 64, 8
 #: Top left corners of the two objects (squares of 24 pixels) and their speeds, pixels a frame.

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from motionkit.backends.rle import decode_rle, encode_rle, pack_runs, read_runs, union_rle
+from motionkit.rle import decode_rle, encode_rle, pack_runs, read_runs, union_rle
 
 
 def random_masks(seed: int, count: int = 40) -> list[np.ndarray]:
