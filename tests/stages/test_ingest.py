@@ -1,6 +1,7 @@
 """What `ingest` finds and records."""
 
 import hashlib
+import os
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,21 @@ def test_problems_are_recorded_and_the_rows_kept(plain: Path, tmp_path: Path) ->
     uneven = row_of(tmp_path / "uneven.mkv")
     assert uneven["problems"] == ["variable-rate", "no-frame-count"]
     assert uneven["frame_times_s"] == pytest.approx([0, 0.1, 0.2, 0.6], abs=1e-3)
+
+
+def test_a_name_that_is_no_text_is_a_failure_with_a_readable_row(
+    plain: Path, tmp_path: Path
+) -> None:
+    raw = os.fsencode(tmp_path) + b"/no-\xff.mp4"
+    try:
+        Path(os.fsdecode(raw)).write_bytes(plain.read_bytes())
+    except OSError:
+        pytest.skip("this file system takes UTF-8 names only")
+    (item,) = Ingest((str(tmp_path),)).items(FakeTables())
+    assert Ingest(()).context(item)["path"].endswith("no-\\xff.mp4")
+    with pytest.raises(InputError) as caught:
+        Ingest(()).process(item)
+    assert caught.value.code == "bad-name"
 
 
 def test_sidecars_come_along(tmp_path: Path) -> None:
