@@ -1,6 +1,7 @@
 """Ratios measured side by side in one run: each stage against the bare work under it.
 
-- scan against decoding the same frames and throwing them away;
+`scan` has a benchmark of its own, `scan_speed`.
+
 - pose against the bare model on the same frames, decoded beforehand;
 - the renderer in frames a second on one core.
 Usage: python -m benchmarks.speed [--rounds 3]
@@ -52,28 +53,8 @@ def main() -> int:
         videos = list(workspace.rows("videos", ["path", "frames_decoded", "video_id"]))
         frames = sum(row["frames_decoded"] for row in videos)
         print(f"synth: {frames / took:.0f} frames/s at 640x360 on one core, encoding included")
-        scan(recipe.steps["scan"], workspace, frames, options.rounds)
         pose(recipe.steps["pose"], workspace, options.rounds)
     return 0
-
-
-def scan(stage: Any, workspace: Workspace, frames: int, rounds: int) -> None:
-    items = list(stage.items(workspace))
-    stage.setup()
-
-    def decode() -> None:
-        for item in items:
-            for _ in read_frames(item.data["path"]):
-                pass
-
-    def work() -> None:
-        for item in items:
-            stage.process(item)
-
-    plain = statistics.median(seconds(decode) for _ in range(rounds))
-    whole = statistics.median(seconds(work) for _ in range(rounds))
-    print(f"scan: {whole / plain:.2f} x the time of decoding the same frames to RGB "
-          f"({frames / whole:.0f} against {frames / plain:.0f} frames/s)")  # fmt: skip
 
 
 def pose(stage: Any, workspace: Workspace, rounds: int) -> None:

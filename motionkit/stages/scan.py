@@ -96,7 +96,7 @@ class Scan:
         for values in (camera, shift, zoom):
             values[_across(cuts, seen.ordinals)] = 0.0  # no motion there: another camera took over
         shots = []
-        for first, last, index in self._stretches(cuts, times, item.data):
+        for first, last, index in self.stretches(cuts, times, item.data):
             here = slice(first, last + 1)
             kind = camera_kind(camera[here], shift[here], zoom[here], times[here])
             shots.append(_shot(item.data, times, first, last, index) | {"camera_kind": kind})
@@ -132,7 +132,7 @@ class Scan:
                 seen.differences[count - len(found) : count] = found
                 seen.steps.append(motion.step(frame.luma))
                 seen.ordinals.append(frame.ordinal)
-                due = _next(times, due, motion.pace_s)
+                due = next_compared(times, due, motion.pace_s)
             if frame.ordinal in wanted:
                 jpeg = _jpeg(frame.rgb(self.thumbnail_width))
                 seen.thumbnails.append({"ordinal": frame.ordinal, "jpeg": jpeg})
@@ -144,7 +144,7 @@ class Scan:
             )
         return seen
 
-    def _stretches(
+    def stretches(
         self, cuts: NDArray[np.int32], times: NDArray[np.float64], data: dict[str, Any]
     ) -> Iterator[tuple[int, int, int | None]]:
         """First and last frame of every shot, and the index of the range it lies in."""
@@ -179,7 +179,7 @@ class _Seen:
     hasher: VideoHasher = dataclasses.field(default_factory=VideoHasher)
 
 
-def _next(times: NDArray[np.float64], at: int, pace_s: float) -> int:
+def next_compared(times: NDArray[np.float64], at: int, pace_s: float) -> int:
     """The next frame to compare: the last at most ``pace_s`` later, `LAGS` frames at most; the
     very next where frames lie further apart; the last frame of all in any case."""
     following = times[at + 1 : at + 1 + LAGS]

@@ -17,8 +17,8 @@ from motionkit.synth.curves import smooth
 
 Float = NDArray[np.float64]
 
-#: How cameras can move.
-MOVES: tuple[str, ...] = ("still", "pan", "tilt", "zoom", "shake", "follow", "part")
+#: How cameras can move; mixed is a pan and a zoom together.
+MOVES: tuple[str, ...] = ("still", "pan", "tilt", "zoom", "shake", "follow", "part", "mixed")
 #: Background shift between two frames, pixels of a picture 640 wide, from which it 'moves'.
 MOVING_PX = 0.5
 #: The width that pixel shifts are stated for.
@@ -158,6 +158,10 @@ class _Move:
         elif move == "tilt":
             self.tilt = _to_and_fro(t, rate, half_width=0.055, rng=rng)
         elif move == "zoom":
+            speed = rng.uniform(0.008, 0.011) * 30 / fps
+            self.zoom = np.exp(_to_and_fro(t, speed, half_width=0.16, rng=rng))
+        elif move == "mixed":
+            self.pan = _to_and_fro(t, rate, half_width=0.16, rng=rng)
             speed = rng.uniform(0.008, 0.011) * 30 / fps
             self.zoom = np.exp(_to_and_fro(t, speed, half_width=0.16, rng=rng))
         elif move == "shake":

@@ -30,7 +30,7 @@ MIN_FRAMES: Final = 3
 KINDS: Final = ("static", "pan", "tilt", "zoom", "shake", "mixed")
 
 #: Motion whose direction persists less than this is shaking (see `persistence`).
-LASTING: Final = 0.3
+LASTING: Final = 0.2
 
 #: Share of the power of a lasting motion that one sort must have, to give the shot its name.
 ONE_SORT: Final = 0.8

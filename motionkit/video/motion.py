@@ -13,7 +13,8 @@ motion that most of them agree on (`background`).
   nothing can be followed, nothing is known, and the score is 0.
 - Where most windows are lost although there is texture (whip pans blur everything), the score is
   `LOST`.
-- Where no motion has a majority, the calmest of the three edges counts.
+- Where no motion has a majority, windows that stand still decide, if there are some; else the
+  calmest of the three edges.
 """
 
 from __future__ import annotations
@@ -53,6 +54,10 @@ _FOUND_AGAIN: Final = 0.6
 _FOUND_SHARE: Final = 0.34
 #: The background must hold this share of the windows' weight.
 _MAJORITY: Final = 0.4
+#: … and more than this one where this share of the windows stands: no moving camera leaves them
+#: standing, but people who fill both edges move most of the others.
+_CLEAR_MAJORITY: Final = 0.6
+_STILL_SHARE: Final = 0.15
 #: Displacements (pixels) below which a window counts as standing, without any fit.
 _STANDING: Final = 0.12
 
@@ -139,6 +144,8 @@ class CameraMotion:
         """The motion where nearly nothing changed; None where too much did."""
         looked = windows.look(before) if self._looked is None else self._looked
         self._looked = windows.look(after)
+        if windows.same(looked, self._looked):
+            return Similarity(0j, 0j, 1.0)
         moved, calm = windows.little(looked, self._looked)
         share = np.count_nonzero(calm) / len(windows)
         if share < _CALM_SHARE:
@@ -167,7 +174,11 @@ class CameraMotion:
             return None
         moved, places = moved[good], windows.places[good]
         best = fit(places, moved, np.ones(count))
-        if best.share * count / len(windows) > _MAJORITY:
+        share = best.share * count / len(windows)
+        standing = np.abs(moved) < _STANDING
+        if share < _CLEAR_MAJORITY and standing.sum() >= max(_ENOUGH, _STILL_SHARE * len(windows)):
+            return refit(places, moved, standing.astype(np.float64))
+        if share > _MAJORITY:
             return best
         return _calmest_edge(moved, windows.regions[good])
 

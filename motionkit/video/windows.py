@@ -33,6 +33,10 @@ _TEXTURE: Final = 1.5
 #: at most this many grey levels (noise).
 _LITTLE_PX: Final = 0.5
 _NOISE: Final = 2.5
+#: The same for windows that show the same; this share of them makes the picture the same.
+_SAME_PX: Final = 0.02
+_SAME_NOISE: Final = 0.3
+_SAME_SHARE: Final = 0.7
 #: First-order displacements above are not believed.
 _FIRST_ORDER_PX: Final = 0.6
 #: Mean grey levels by which a window that was found again may differ.
@@ -81,6 +85,7 @@ class Windows:
         height, width = plane.shape
         self.places: Complex = (x - width / 2) + 1j * (y - height / 2)
         self._calm_power = size * np.maximum(_LITTLE_PX**2 * (xx + yy)[:, 0], _NOISE**2)
+        self._same_power = size * np.maximum(_SAME_PX**2 * (xx + yy)[:, 0], _SAME_NOISE**2)
         self._points = np.stack([x, y], -1).astype(np.float32)[:, None]
         rows, columns = y[:, None, None] + _STEPS[:, None], x[:, None, None] + _STEPS
         self._index = (rows * width + columns).reshape(len(x), -1)
@@ -91,6 +96,12 @@ class Windows:
     def look(self, plane: Plane) -> FloatArray:
         """What a plane shows in the windows, float32 [P, 81]."""
         return plane.ravel().take(self._index).astype(np.float32)
+
+    def same(self, before: FloatArray, after: FloatArray) -> bool:
+        """Did nearly all windows change by less than can matter? (A few may show anything.)"""
+        change = after - before
+        power = np.einsum("pw,pw->p", change, change)
+        return bool(np.count_nonzero(power < self._same_power) >= _SAME_SHARE * len(power))
 
     def little(self, before: FloatArray, after: FloatArray) -> tuple[Complex, BoolArray]:
         """First-order displacement [P] between two looks, and which windows changed so little
