@@ -23,11 +23,12 @@ from motionkit.synth.library import ORDER
 from motionkit.synth.shot import make_shot
 from motionkit.synth.spec import SynthSpec
 from motionkit.video.container import open_video, pictures
+from motionkit.video.probe import clockwise, turned
 
 Frame = NDArray[np.uint8]
 
 #: Copies are made at most this large (longer side, pixels); the originals are scanned as they are.
-_LONGEST: Final = 640
+_LONGEST: Final = 400
 _OPTIONS: Final[dict[str, dict[str, str]]] = {
     "libx264": {"preset": "veryfast"},
     "libvpx-vp9": {"cpu-used": "8", "deadline": "realtime", "b:v": "0"},
@@ -114,13 +115,13 @@ def _frames(source: Path) -> tuple[list[Frame], NDArray[np.float64]]:
     container, stream = open_video(str(source))
     frames, times = [], []
     with container:
-        for picture in pictures(container, stream, source.name):
+        for picture in pictures(container, stream):
             shrink = min(1.0, _LONGEST / max(picture.width, picture.height))
             size = [
                 max(2, round(side * shrink / 2) * 2) for side in (picture.width, picture.height)
             ]
             small = picture.reformat(width=size[0], height=size[1], format="rgb24")
-            frames.append(np.rot90(small.to_ndarray(), int(picture.rotation) // 90).copy())
+            frames.append(turned(small.to_ndarray(), clockwise(picture)).copy())
             times.append(float(picture.time))
     return frames, np.array(times)
 
