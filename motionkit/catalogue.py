@@ -120,22 +120,20 @@ def query(workspace: Workspace, sql: str) -> pa.Table:
 
 
 def failures(workspace: Workspace, stage: str | None = None) -> list[dict[str, Any]]:
-    """Failed items: stage, item, code, message, attempts, and for a file its path."""
+    """Failed items: stage, item, code, message, attempts, and ``path``: the file, for the stages
+    before it the address or the search text."""
     sql = """
         SELECT f.stage, f.item_id, f.reason AS code, f.error_message AS message,
-               f.attempt AS attempts, v.path
+               f.attempt AS attempts, coalesce(v.path, d.url, q.query) AS path
         FROM failures f LEFT JOIN (
             SELECT item_id AS key, path, video_id FROM videos
             UNION ALL SELECT video_id, path, video_id FROM videos WHERE video_id IS NOT NULL
         ) v
         -- the ids of shots and clips begin with that of their video
         ON v.key = CASE f.stage WHEN 'ingest' THEN f.item_id ELSE split_part(f.item_id, '-', 1) END
+        LEFT JOIN downloads d ON f.stage = 'fetch' AND d.item_id = f.item_id
+        LEFT JOIN searches q ON f.stage = 'search' AND q.item_id = f.item_id
         WHERE ($stage IS NULL OR f.stage = $stage)
-          -- a file that was replaced since and is fine now has failed no more
-          AND NOT EXISTS (
-            SELECT 1 FROM videos k
-            WHERE f.stage = 'ingest' AND k.path = v.path AND k.outcome = 'kept'
-          )
         -- copies of one video have one id: name the first
         QUALIFY row_number() OVER (PARTITION BY f.stage, f.item_id ORDER BY v.path) = 1
         ORDER BY f.stage, f.reason, f.item_id

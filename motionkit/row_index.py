@@ -199,7 +199,12 @@ def rows_of(
 ) -> Iterator[dict[str, Any]]:
     """Rows at ``places`` as dicts of Python values and flat numpy arrays."""
     for start in range(0, len(places), _BATCH):
-        part = data.take(pa.array(places[start : start + _BATCH]))
+        chosen = places[start : start + _BATCH]
+        together = len(chosen) == chosen[-1] - chosen[0] + 1  # one piece: nothing is copied
+        if together:
+            part = data.slice(int(chosen[0]), len(chosen))
+        else:
+            part = data.take(pa.array(chosen))
         values = [_values(part.column(name)) for name in columns]
         for row in range(part.num_rows):
             yield {name: value(row) for name, value in zip(columns, values, strict=True)}
