@@ -56,7 +56,7 @@ class VideoHasher:
         self._bins: list[int] = []
         self._sums: list[Waves] = []
         self._cover: list[float] = []
-        self._brightest: tuple[NDArray[np.uint8], NDArray[np.uint8]] | None = None
+        self._sides: tuple[tuple[int, ...], _Bars, _Bars] | None = None
         self._transform: tuple[tuple[int, ...], Waves, Waves] | None = None
 
     def step(self, luma: Plane, time_s: float) -> None:
@@ -129,24 +129,36 @@ class VideoHasher:
 
     def _matrices(self, luma: Plane) -> tuple[Waves, Waves]:
         """The transforms of the two sides, zero over black bars."""
-        rows, columns = luma.max(1), luma.max(0)
-        if self._brightest is not None and self._brightest[0].shape == rows.shape:
-            rows = np.maximum(rows, self._brightest[0])
-            columns = np.maximum(columns, self._brightest[1])
-        self._brightest = rows, columns
-        key = (*luma.shape, _bar(rows), _bar(columns))
+        if self._sides is None or self._sides[0] != luma.shape:
+            self._sides = luma.shape, _Bars(), _Bars()
+        _, rows, columns = self._sides
+        key = (*luma.shape, rows.width(luma), columns.width(luma.T))
         if self._transform is None or self._transform[0] != key:
             self._transform = key, _cosines(key[0], key[2]), _cosines(key[1], key[3]).T
         return self._transform[1], self._transform[2]
 
 
-def _bar(brightest: NDArray[np.uint8]) -> int:
-    """Width of the black bars that both ends of a side have; 0 where all of it is dark."""
-    bright = np.flatnonzero(brightest >= _BLACK)
-    if not len(bright):
-        return 0
-    bar = min(int(bright[0]), len(brightest) - 1 - int(bright[-1]))
-    return bar if bar <= _WIDEST_BAR * len(brightest) else 0
+class _Bars:
+    """Black bars at both ends of one side of the picture, from all pictures so far."""
+
+    def __init__(self) -> None:
+        self._brightest: NDArray[np.uint8] | None = None
+        self._none = False
+
+    def width(self, luma: Plane) -> int:
+        """Width of the bars, given one more picture with the side downwards; 0 for none, and
+        where all is dark."""
+        # A bright line at one end rules bars out for good, at the price of one look at the ends.
+        self._none = self._none or luma[0].max() >= _BLACK or luma[-1].max() >= _BLACK
+        if self._none:
+            return 0
+        now = luma.max(1)
+        self._brightest = now if self._brightest is None else np.maximum(self._brightest, now)
+        bright = np.flatnonzero(self._brightest >= _BLACK)
+        if not len(bright):
+            return 0
+        bar = min(int(bright[0]), len(now) - 1 - int(bright[-1]))
+        return bar if bar <= _WIDEST_BAR * len(now) else 0
 
 
 def _cosines(length: int, bar: int) -> Waves:
