@@ -43,7 +43,7 @@ PACE_STILL_S: Final = 0.1255
 #: Measured frames after which the windows are chosen anew: with the picture moving,
 #: still, and where there was nothing to follow.
 _REFRESH: Final = 8
-_REFRESH_STILL: Final = 24
+_REFRESH_STILL: Final = 60
 _REFRESH_NONE: Final = 6
 #: So many windows are needed to say anything.
 _ENOUGH: Final = 4
@@ -60,6 +60,8 @@ _CLEAR_MAJORITY: Final = 0.6
 _STILL_SHARE: Final = 0.15
 #: Displacements (pixels) below which a window counts as standing, without any fit.
 _STANDING: Final = 0.12
+#: Steps without motion after which the camera stands.
+_STANDS_FOR: Final = 3
 
 
 class CameraStep(NamedTuple):
@@ -89,6 +91,7 @@ class CameraMotion:
         self._looked: FloatArray | None = None
         self._age = 0
         self._still = True
+        self._standing_for = 0
         self._last = Similarity(0j, 0j, 0.0)
 
     def step(self, luma: Plane) -> CameraStep:
@@ -104,7 +107,7 @@ class CameraMotion:
         found = self._calm(windows, before, luma) if self._still else None
         found = found or self._follow(windows, before, luma)
         if found is None:
-            self._still, self._last = False, Similarity(0j, 0j, 0.0)
+            self._still, self._standing_for, self._last = False, 0, Similarity(0j, 0j, 0.0)
             return _LOST_STEP
         self._last = found
         assert self._box is not None
@@ -112,14 +115,15 @@ class CameraMotion:
         edges = (abs(found.shift - half * found.turn) + abs(found.shift + half * found.turn)) / 2
         width = luma.shape[1]
         self._still = edges < _STANDING * 4
+        self._standing_for = self._standing_for + 1 if edges < _STANDING else 0
         shift = found.shift / width
         return CameraStep(shift.real, shift.imag, found.turn.real, edges / width)
 
     @property
     def pace_s(self) -> float:
         """The next plane need not be nearer than this, seconds: `PACE_S`, or `PACE_STILL_S` where
-        the camera stood in the last step."""
-        return PACE_STILL_S if self._still else PACE_S
+        the camera has been standing (a hand that shakes stands for one step at most)."""
+        return PACE_STILL_S if self._standing_for >= _STANDS_FOR else PACE_S
 
     def _current(self, before: Plane) -> Windows | None:
         """The windows in use; chosen anew on the plane before when they have served."""
@@ -142,11 +146,12 @@ class CameraMotion:
 
     def _calm(self, windows: Windows, before: Plane, after: Plane) -> Similarity | None:
         """The motion where nearly nothing changed; None where too much did."""
-        looked = windows.look(before) if self._looked is None else self._looked
-        self._looked = windows.look(after)
-        if windows.same(looked, self._looked):
+        filters = windows.filters()
+        looked = filters.look(before) if self._looked is None else self._looked
+        self._looked = filters.look(after)
+        if filters.same(looked, self._looked):
             return Similarity(0j, 0j, 1.0)
-        moved, calm = windows.little(looked, self._looked)
+        moved, calm = filters.little(looked, self._looked)
         share = np.count_nonzero(calm) / len(windows)
         if share < _CALM_SHARE:
             return None

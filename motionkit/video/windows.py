@@ -27,8 +27,10 @@ _SIDE_CELLS: Final = (5, 2)
 _TOP_CELLS: Final = (1, 6)
 _HALF: Final = 4  # windows of 9 x 9 pixels
 _MARGIN: Final = _HALF + 1
-#: Grey levels per pixel, squared, that a window must change by along its plainest direction.
+#: Grey levels per pixel, squared, that a window must change by along its plainest direction; and
+#: about the same in the unit of OpenCV's corner measure.
 _TEXTURE: Final = 1.5
+_PLAIN: Final = 9e-5
 #: A window changed little when its changes are those of a shift by at most this many pixels, or
 #: at most this many grey levels (noise).
 _LITTLE_PX: Final = 0.5
@@ -59,60 +61,23 @@ class Windows:
         """``box``: first and one past the last column and row that hold a picture; ``band``:
         width in pixels of the strips at the sides."""
         x, y, regions = _best_of_cells(plane, box, band)
-        patches = _patches(plane, x, y, _HALF + 1).astype(np.float32)
-        across = (patches[:, 1:-1, 2:] - patches[:, 1:-1, :-2]).reshape(len(x), -1) / 2
-        down = (patches[:, 2:, 1:-1] - patches[:, :-2, 1:-1]).reshape(len(x), -1) / 2
-        shown = patches[:, 1:-1, 1:-1].reshape(len(x), -1)
-        # Blind to changes of brightness and contrast: what the window shows is taken out.
-        shown = _without_mean(shown)
-        shown /= np.maximum(np.sqrt((shown * shown).sum(1, keepdims=True)), 1e-3)
-        across, down = (
-            g - (g * shown).sum(1, keepdims=True) * shown
-            for g in (_without_mean(across), _without_mean(down))
-        )
-        xx, yy = (across * across).mean(1), (down * down).mean(1)
-        xy = (across * down).mean(1)
-        least = (xx + yy - np.sqrt((xx - yy) ** 2 + 4 * xy * xy)) / 2
-        good = least > _TEXTURE
-        x, y, across, down, shown = x[good], y[good], across[good], down[good], shown[good]
-        xx, yy, xy = xx[good, None], yy[good, None], xy[good, None]
-        size = across.shape[1]
-        scale = -1.0 / ((xx * yy - xy * xy) * size)
-        filters = (yy * across - xy * down, xx * down - xy * across)
-        mean = np.full_like(across, size**-0.5)
-        self._filters = np.stack([scale * filters[0], scale * filters[1], mean, shown], 1)
-        self.x, self.y, self.regions = x, y, regions[good]
+        self.x, self.y, self.regions = x, y, regions
         height, width = plane.shape
         self.places: Complex = (x - width / 2) + 1j * (y - height / 2)
-        self._calm_power = size * np.maximum(_LITTLE_PX**2 * (xx + yy)[:, 0], _NOISE**2)
-        self._same_power = size * np.maximum(_SAME_PX**2 * (xx + yy)[:, 0], _SAME_NOISE**2)
         self._points = np.stack([x, y], -1).astype(np.float32)[:, None]
-        rows, columns = y[:, None, None] + _STEPS[:, None], x[:, None, None] + _STEPS
-        self._index = (rows * width + columns).reshape(len(x), -1)
+        self._plane: Plane | None = plane
+        self._filters: _Filters | None = None
 
     def __len__(self) -> int:
         return len(self.x)
 
-    def look(self, plane: Plane) -> FloatArray:
-        """What a plane shows in the windows, float32 [P, 81]."""
-        return plane.ravel().take(self._index).astype(np.float32)
-
-    def same(self, before: FloatArray, after: FloatArray) -> bool:
-        """Did nearly all windows change by less than can matter? (A few may show anything.)"""
-        change = after - before
-        power = np.einsum("pw,pw->p", change, change)
-        return bool(np.count_nonzero(power < self._same_power) >= _SAME_SHARE * len(power))
-
-    def little(self, before: FloatArray, after: FloatArray) -> tuple[Complex, BoolArray]:
-        """First-order displacement [P] between two looks, and which windows changed so little
-        that it can be believed."""
-        change = after - before
-        moved = np.matmul(self._filters, change[:, :, None])[:, :, 0]
-        across, down, lighter, stronger = moved.T
-        power = np.einsum("pw,pw->p", change, change) - lighter * lighter - stronger * stronger
-        calm = power < self._calm_power
-        calm &= across * across + down * down < _FIRST_ORDER_PX**2
-        return across + 1j * down, calm
+    def filters(self) -> _Filters:
+        """What small changes say, by the plane that the windows were chosen on; made when first
+        asked for: a moving camera never asks."""
+        if self._filters is None:
+            assert self._plane is not None
+            self._filters, self._plane = _Filters(self._plane, self.x, self.y), None
+        return self._filters
 
     def follow(
         self, before: Plane, after: Plane, guess: Complex | None, levels: int
@@ -138,9 +103,68 @@ class Windows:
     def _gain(self, before: Plane, after: Plane) -> float | None:
         """How much brighter all windows got, where nearly all got the same; None where not, or
         not at all: Lucas-Kanade takes brightness for texture that moves."""
-        ratio = np.sort((self.look(after).sum(1) + 1.0) / (self.look(before).sum(1) + 1.0))
+        whole = (cv2.mean(after)[0] + 1.0) / (cv2.mean(before)[0] + 1.0)
+        if abs(whole - 1) < _BRIGHTER:
+            return None
+        one, other = (
+            _patches(plane, self.x, self.y, _HALF).sum((1, 2)) for plane in (before, after)
+        )
+        ratio = np.sort((other + 1.0) / (one + 1.0))
         low, middle, high = (float(ratio[len(ratio) * k // 4]) for k in (1, 2, 3))
         return middle if high - low < _ALIKE and abs(middle - 1) > _BRIGHTER else None
+
+
+class _Filters:
+    """Displacements of windows to first order, from their changes since another look."""
+
+    def __init__(self, plane: Plane, x: NDArray[np.intp], y: NDArray[np.intp]) -> None:
+        patches = _patches(plane, x, y, _MARGIN).astype(np.float32)
+        across = (patches[:, 1:-1, 2:] - patches[:, 1:-1, :-2]).reshape(len(x), -1) / 2
+        down = (patches[:, 2:, 1:-1] - patches[:, :-2, 1:-1]).reshape(len(x), -1) / 2
+        # Blind to changes of brightness and contrast: what the window shows is taken out.
+        shown = _without_mean(patches[:, 1:-1, 1:-1].reshape(len(x), -1))
+        shown /= np.maximum(np.sqrt((shown * shown).sum(1, keepdims=True)), 1e-3)
+        across, down = (
+            g - (g * shown).sum(1, keepdims=True) * shown
+            for g in (_without_mean(across), _without_mean(down))
+        )
+        size = across.shape[1]
+        xx, yy = (across * across).mean(1), (down * down).mean(1)
+        xy = (across * down).mean(1)
+        least = (xx + yy - np.sqrt((xx - yy) ** 2 + 4 * xy * xy)) / 2
+        scale = (-1.0 / (np.maximum(xx * yy - xy * xy, 1e-3) * size))[:, None]
+        filters = (
+            scale * (yy[:, None] * across - xy[:, None] * down),
+            scale * (xx[:, None] * down - xy[:, None] * across),
+        )
+        self._filters = np.stack([*filters, np.full_like(across, size**-0.5), shown], 1)
+        power = size * (xx + yy)
+        self._same = np.maximum(_SAME_PX**2 * power, size * _SAME_NOISE**2)
+        self._calm = np.maximum(_LITTLE_PX**2 * power, size * _NOISE**2)
+        self._calm[least < _TEXTURE] = 0.0  # too plain to tell
+        rows, columns = y[:, None, None] + _STEPS[:, None], x[:, None, None] + _STEPS
+        self._index = (rows * plane.shape[1] + columns).reshape(len(x), -1)
+
+    def look(self, plane: Plane) -> FloatArray:
+        """What a plane shows in the windows, float32 [P, 81]."""
+        return plane.ravel().take(self._index).astype(np.float32)
+
+    def same(self, before: FloatArray, after: FloatArray) -> bool:
+        """Did nearly all windows change by less than can matter? (A few may show anything.)"""
+        change = after - before
+        power = np.einsum("pw,pw->p", change, change)
+        return bool(np.count_nonzero(power < self._same) >= _SAME_SHARE * len(power))
+
+    def little(self, before: FloatArray, after: FloatArray) -> tuple[Complex, BoolArray]:
+        """First-order displacement [P] between two looks, and which windows changed so little
+        that it can be believed."""
+        change = after - before
+        moved = np.matmul(self._filters, change[:, :, None])[:, :, 0]
+        across, down, lighter, stronger = moved.T
+        power = np.einsum("pw,pw->p", change, change) - lighter * lighter - stronger * stronger
+        calm = power < self._calm
+        calm &= across * across + down * down < _FIRST_ORDER_PX**2
+        return across + 1j * down, calm
 
 
 def _best_of_cells(
@@ -165,9 +189,10 @@ def _best_of_cells(
         cells = texture.reshape(rows, high, columns, wide).swapaxes(1, 2)
         best = cells.reshape(rows * columns, -1).argmax(axis=1)
         row, column = np.divmod(np.arange(rows * columns), columns)
+        good = cells.reshape(rows * columns, -1).max(axis=1) > _PLAIN
         x = x0 + column * wide + best % wide
         y = y0 + row * high + best // wide
-        parts.append((x, y, np.full(len(x), region)))
+        parts.append((x[good], y[good], np.full(np.count_nonzero(good), region)))
     if not parts:
         empty = np.zeros(0, np.intp)
         return empty, empty, empty
