@@ -93,12 +93,16 @@ FURTHER: Final = (
 )
 
 
-def make_copy(source: Path, target: Path, change: Change) -> float:
-    """Write a changed copy of a video; gives its length in seconds. Deterministic."""
-    frames, times = _frames(source)
+Film = tuple[list[Frame], NDArray[np.float64]]
+"""Frames as shown, and their presentation times in seconds."""
+
+
+def make_copy(film: Film, name: str, target: Path, change: Change) -> None:
+    """Write a changed copy of a film. The place of a trimmed copy depends on ``name`` alone."""
+    frames, times = film
     length = float(times[-1] + (times[-1] - times[0]) / max(1, len(times) - 1) - times[0])
     wanted = change.trim_s or (change.share or 1.0) * length
-    rng = np.random.default_rng(zlib.crc32(f"{source.name} {change.name}".encode()))
+    rng = np.random.default_rng(zlib.crc32(f"{name} {change.name}".encode()))
     start = rng.uniform(0, max(0.0, length - wanted))
     keep = (times - times[0] >= start - 1e-6) & (times - times[0] < start + wanted - 1e-6)
     picked = np.flatnonzero(keep)
@@ -108,10 +112,10 @@ def make_copy(source: Path, target: Path, change: Change) -> float:
         at = np.clip(np.searchsorted(shown, ticks + 1e-6) - 1, 0, None)
         picked, shown = picked[at], ticks
     _write(target, (_changed(frames[i], change) for i in picked), shown, change)
-    return min(wanted, length)
 
 
-def _frames(source: Path) -> tuple[list[Frame], NDArray[np.float64]]:
+def read_film(source: Path) -> Film:
+    """All frames of a video, small enough to be copied many times."""
     container, stream = open_video(str(source))
     frames, times = [], []
     with container:

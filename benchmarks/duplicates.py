@@ -25,7 +25,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from benchmarks.duplicate_copies import FURTHER, PLAIN, make_copy, same_room
+from benchmarks.duplicate_copies import FURTHER, PLAIN, make_copy, read_film, same_room
 from motionkit.duplicates import Pair, Video, find_pairs
 from motionkit.duplicates.words import BITS, NOTHING, STRONG, pack
 from motionkit.errors import InputError
@@ -74,9 +74,10 @@ def measure(title: str, files: list[Path], folder: Path, *, goal: bool = False) 
         if row is None:
             continue
         rows.append(row)
+        film = read_film(source)
         for k, change in enumerate(CHANGES):
             target = folder / f"{original}-{k:02d}{_ENDINGS[change.codec]}"
-            make_copy(source, target, change)
+            make_copy(film, source.name, target, change)
             row = scan(target.stem, target)
             target.unlink()
             if row is not None:
@@ -138,12 +139,12 @@ def timing(count: int) -> bool:
         f"\n{count} made-up videos: {spent:.0f} s with making them, peak {peak:.2f} GB; "
         f"{right} of {copies} copies found, {len(pairs) - right} false pairs"
     )
-    return right >= _GOAL_RECALL * copies and len(pairs) - right <= copies // 20 and peak < 1.5
+    return right >= 0.9 * copies and len(pairs) - right <= copies // 20 and peak < 1.5
 
 
 def made_up(count: int) -> Iterator[Video]:
     """Videos with shots of eight seconds, moving in 70 % of the time; of every hundredth video
-    also a copy of 2..21 s in which 6 % of the bits are turned over."""
+    also a copy of 2..21 s in which 6 % of the bits are turned over (one in fifteen holds no movement to know it by)."""
     rng = np.random.default_rng(0)
     for k in range(count):
         words = _film(rng, float(np.clip(rng.gamma(1.5, 8.7 * 60 / 1.5), 2, 7200)))

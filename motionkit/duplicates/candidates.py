@@ -39,6 +39,8 @@ _CHUNK: Final = 1 << 20
 _PARTNERS: Final = 50
 #: Hits that are kept before they are summed up by pair.
 _HITS: Final = 1 << 23
+#: Pictures of a longer video that are looked at.
+_VIEWS: Final = 200
 #: Videos of at most this many instants are indexed in full.
 _SHORT: Final = 40
 
@@ -75,10 +77,10 @@ def _moving(video: Words) -> NDArray[np.int64]:
 
 
 def _views(video: Words) -> NDArray[np.int64]:
-    """Instants whose pictures stand for all others of the video (within 4 bits)."""
+    """Instants whose pictures stand for the others of the video (within 4 bits)."""
     left = np.flatnonzero(levels(video[:, 0]) >= WEAK)
     if len(video) > _SHORT:
-        left = left[::2]
+        left = left[:: max(4, len(left) // _VIEWS)]
     chosen = []
     while len(left):
         chosen.append(int(left[0]))
