@@ -50,7 +50,7 @@ def main() -> int:
               f"made in {time.perf_counter() - began:.0f} s", flush=True)  # fmt: skip
         good = measure(["status"], path, STATUS_S)
         good &= measure(["query", "SELECT count(*) FROM clips"], path, None)
-        for stage in ("pose", "caption", "track", "filter"):
+        for stage in ("scan", "detect", "filter", "pose", "track", "caption"):
             good &= measure([stage], path, RERUN_S)
     return 0 if good else 1
 
