@@ -35,6 +35,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "explain": BASE | {"stages", "workspace"},
     "engines": BASE | {"stage", "workspace"},
     "shards": BASE | {"stage", "workspace", "measures", "duplicates", "mirror", "rle"},
+    "exchange": BASE
+    | {"shards", "workspace", "stage", "stages", "engines", "video", "sources", "bodies"}
+    | {"duplicates", "measures"},
     "training": BASE | {"shards", "models", "bodies", "backends", "mirror"},
     "evaluation": BASE | {"shards", "models", "bodies", "training"},
     "generation": BASE | {"models", "bodies", "training", "backends", "evaluation"},
