@@ -108,6 +108,7 @@ def main() -> int:
     parser.add_argument("--fps", type=float, default=0.5, help="frames a second that detect sees")
     options = parser.parse_args()
     wrong = 0
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # shells start jobs that ignore it
     with tempfile.TemporaryDirectory() as name:
         video = long_video(Path(name), options.minutes)
         print(f"{options.minutes:g} minutes, {video.stat().st_size / 1e6:.0f} MB")
