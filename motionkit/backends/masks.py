@@ -20,6 +20,7 @@ import dataclasses
 import functools
 import hashlib
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -73,15 +74,11 @@ class MaskFiles:
 
 def find_masks(video: str) -> MaskFiles | None:
     """The mask files beside a video, or None."""
-    path = Path(video)
-    for name, form in (
-        (f"{path.stem}_masks", "folder"),
-        (f"{path.stem}_masks.json", "rle"),
-        (f"{path.stem}.mask.png", "picture"),
-    ):
-        candidate = path.with_name(name)
-        if candidate.is_dir() if form == "folder" else candidate.is_file():
-            return MaskFiles(str(candidate), form)
+    stem = os.path.splitext(video)[0]  # noqa: PTH122 - asked of every video of a data set
+    for end, form in (("_masks", "folder"), ("_masks.json", "rle"), (".mask.png", "picture")):
+        candidate = stem + end
+        if os.path.isdir(candidate) if form == "folder" else os.path.isfile(candidate):  # noqa: PTH112, PTH113
+            return MaskFiles(candidate, form)
     return None
 
 

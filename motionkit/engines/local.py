@@ -152,7 +152,8 @@ def run_stage(
         finally:  # also after Ctrl-C: what is finished is kept
             output.flush()
             heartbeat.end(summary.processed)
-    workspace.compact(stage.table, fingerprint)
+    if total or len(workspace.parts(stage.table, fingerprint)) > _COMPACT_EVERY:
+        workspace.compact(stage.table, fingerprint)
     summary.seconds = time.monotonic() - started
     return summary
 
