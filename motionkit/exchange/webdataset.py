@@ -123,10 +123,21 @@ def _samples(path: Path) -> Iterator[tuple[str, dict[str, bytes]]]:
                 if ending.lower() in _READ and info.size <= MOST_BYTES:
                     stream = tar.extractfile(info)
                     members[ending.lower()] = stream.read() if stream else b""
+            _check_end(tar, path)
     except (tarfile.TarError, OSError, EOFError, ValueError) as error:
         raise InputError("tar-unreadable", f"{path.name}: {error}") from error
     if current is not None:
         yield current, members
+
+
+def _check_end(tar: tarfile.TarFile, path: Path) -> None:
+    """InputError where a tar lacks its closing block of zeros: `tarfile` takes a file that was
+    cut between two members, or within a header, for a whole one."""
+    if tar.fileobj is None:
+        return
+    tar.fileobj.seek(tar.offset)
+    if tar.fileobj.read(512) != bytes(512):
+        raise InputError("tar-unreadable", f"{path.name} is cut short", hint="copy it again")
 
 
 def _row(

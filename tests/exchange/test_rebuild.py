@@ -154,7 +154,7 @@ def test_files_are_found_by_their_bytes_under_any_name(
 
 def test_a_file_of_the_same_name_is_compared(world: dict[str, Any], tmp_path: Path) -> None:
     box = tmp_path / "box"
-    film_file(box / "local.mp4", 77, quality=35)
+    film_file(box / "local.mp4", len(NAMES), quality=35)
     made = bring_back(world, videos=box, offline=True, pixels="clips")
     assert made.videos == {"re-encoded": 1, "not-tried": 9}
     assert made.clips == {"re-encoded": 2, "not-tried": 18}
