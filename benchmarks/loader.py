@@ -41,7 +41,7 @@ import pyarrow.parquet as pq
 from motionkit.records import SHARDS_VERSION
 from motionkit.shards.batches import Sample, collate
 from motionkit.shards.loader import ShardLoader
-from motionkit.shards.schema import FORMAT, writer_options
+from motionkit.shards.schema import FORMAT, time_first, writer_options
 from motionkit.shards.write import ROW_GROUP, table_of
 
 BATCH, WINDOW, ROWS = 32, 16, 1024
@@ -195,7 +195,7 @@ def datasets_readers(folder: Path) -> dict[str, Reader]:
     def samples(batches: Iterable[dict[str, Any]]) -> Iterator[Sample]:
         for rows in batches:
             for i, name in enumerate(rows["sample_id"]):
-                m2d = np.asarray(rows["m2d"][i], np.float32).reshape(-1, 18, 3)
+                m2d = time_first(np.asarray(rows["m2d"][i], np.float32))
                 points = np.asarray(rows["track_points"][i], np.float32)
                 visible = np.asarray(rows["track_visible"][i], np.bool_)
                 texts = [str(c["text"]) for c in rows["captions"][i]]

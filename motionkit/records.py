@@ -330,9 +330,10 @@ SAMPLE: Final = _schema(
     frames=pa.int32(),
     m2d=full_array(
         pa.float32(),
-        "frames,18,3",
-        "17 COCO keypoints (x, y in pixels, confidence), then (width, height, 1); pixels in "
-        "steps of 1/16, confidences in steps of 1/256; null where kind is object",
+        "18,3,frames",
+        "17 COCO keypoints (x, y in pixels, confidence), then (width, height, 1), each over all "
+        "frames: neighbours in time are neighbours on the disk, which is a fifth smaller; pixels "
+        "in steps of 1/16, confidences in steps of 1/256; null where kind is object",
     ),
     track_frames=pa.int32(),  # null where the clip has no tracks
     track_first=pa.int32(),  # frame of the clip that the first tracked one is; 0 for persons

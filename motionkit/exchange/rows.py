@@ -47,7 +47,7 @@ def rows_of(shards: ShardSet, split: str | None = None) -> Iterator[dict[str, An
 def _arrays(batch: pa.RecordBatch, at: int, row: Mapping[str, Any]) -> dict[str, Any]:
     grid = row["track_grid"] or 0
     shapes = {
-        "m2d": (row["frames"], 18, 3),
+        "m2d": (18, 3, row["frames"]),
         "track_points": (row["track_frames"] or 0, grid * grid, 2),
         "track_visible": (row["track_frames"] or 0, grid * grid),
     }
@@ -57,6 +57,8 @@ def _arrays(batch: pa.RecordBatch, at: int, row: Mapping[str, Any]) -> dict[str,
         found[name] = None
         if value.is_valid:
             found[name] = np.array(value.values.to_numpy(zero_copy_only=False)).reshape(shape)
+    if found["m2d"] is not None:
+        found["m2d"] = np.ascontiguousarray(found["m2d"].transpose(2, 0, 1))
     return found
 
 

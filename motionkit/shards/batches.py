@@ -13,6 +13,7 @@ from motionkit.keypoints import mirror_m2d
 from motionkit.mirror import mirrored_text
 from motionkit.shards.groups import Group
 from motionkit.shards.mirror import mirror_points, mirror_rle
+from motionkit.shards.schema import time_first
 
 Sample = dict[str, Any]
 Batch = dict[str, Any]
@@ -41,7 +42,7 @@ def sample_of(group: Group, row: int, columns: Sequence[str], *, mirrored: bool 
             continue
         column = group.lists[name]
         if name == "m2d":
-            m2d = column.row(row).reshape(-1, 18, 3) if column.valid[row] else None
+            m2d = time_first(column.row(row)) if column.valid[row] else None
             sample["m2d"] = mirror_m2d(m2d) if mirrored and m2d is not None else m2d
         elif name == "masks":
             sample["masks"] = _masks(group, row, mirrored) if column.valid[row] else None
@@ -110,12 +111,13 @@ def collate(samples: Sequence[Sample]) -> Batch:
 
 def _padded_m2d(clips: Sequence[NDArray[np.float32] | None]) -> NDArray[np.float32]:
     longest = max((len(c) for c in clips if c is not None), default=0)
-    out = np.zeros((len(clips), longest, 18, 3), np.float32)
+    # In memory as on the disk, time last: whole runs are copied. What is returned is a view.
+    out = np.zeros((len(clips), 18, 3, longest), np.float32)
     for i, clip in enumerate(clips):
         if clip is not None:
-            out[i, : len(clip)] = clip
-            out[i, len(clip) :, 17] = clip[0, 17]
-    return out
+            out[i, :, :, : len(clip)] = clip.transpose(1, 2, 0)
+            out[i, 17, :, len(clip) :] = clip[0, 17, :, None]
+    return out.transpose(0, 3, 1, 2)
 
 
 def _padded_tracks(

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from motionkit.errors import ShardError
 from motionkit.records import unflatten
-from motionkit.shards.schema import FORMAT, SPLITS, VERSION_KEY, check_version
+from motionkit.shards.schema import FORMAT, SPLITS, VERSION_KEY, check_version, time_first
 
 MANIFEST = "manifest.json"
 
@@ -254,7 +254,9 @@ def _sample(batch: pa.RecordBatch, row: int) -> Sample:
     frames = plain("frames")
     m2d = np.zeros((0, 18, 3), np.float32)
     if batch.column("m2d")[row].is_valid:
-        m2d = unflatten(flat("m2d"), frames, 18, 3)
+        m2d = np.ascontiguousarray(time_first(flat("m2d")))
+        if len(m2d) != frames:
+            raise ValueError(f"{len(m2d)} frames of keypoints where {frames} are stated")
     return Sample(
         sample_id=plain("sample_id"),
         kind=plain("kind"),

@@ -97,6 +97,16 @@ def rounded_m2d(m2d: NDArray[Any]) -> NDArray[np.float32]:
     return (np.rint(table / steps) * steps).ravel()
 
 
+def time_last(m2d: NDArray[Any]) -> NDArray[Any]:
+    """Keypoints [F, 18, 3] as they are stored: flat, of shape [18, 3, F]."""
+    return np.asarray(m2d).reshape(-1, 18, 3).transpose(1, 2, 0).ravel()
+
+
+def time_first(stored: NDArray[Any]) -> NDArray[Any]:
+    """Stored keypoints as [F, 18, 3], a view. ValueError where the length does not fit."""
+    return stored.reshape(18, 3, -1).transpose(2, 0, 1)
+
+
 def check_version(found: object, where: object) -> None:
     """Raise ShardError unless ``found`` is the version that this motionkit reads."""
     if str(found) == str(SHARDS_VERSION):

@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 from motionkit.errors import UsageError
 from motionkit.records import SHARDS_VERSION
 from motionkit.shards.manifest import sha256_of
-from motionkit.shards.schema import FORMAT, sample_schema, writer_options
+from motionkit.shards.schema import FORMAT, sample_schema, time_last, writer_options
 
 #: Samples in one row group: what a reader holds in memory at a time, about 2.5 MB of keypoints.
 #: Measured (docs/shards.md): 32 are 1 % larger and read slower, 256 are 1 % smaller, read 10 %
@@ -181,8 +181,13 @@ def _row_groups(rows: Iterable[dict[str, Any]]) -> Iterator[pa.Table]:
 def table_of(rows: list[dict[str, Any]]) -> pa.Table:
     """Rows as an Arrow table of the sample schema; missing values become null."""
     schema = sample_schema()
-    columns = [_column(field, [row.get(field.name) for row in rows]) for field in schema]
+    stored = [{**row, "m2d": _stored(row.get("m2d"))} for row in rows]
+    columns = [_column(field, [row.get(field.name) for row in stored]) for field in schema]
     return pa.Table.from_arrays(columns, schema=schema)
+
+
+def _stored(m2d: Any) -> Any:
+    return None if m2d is None else time_last(np.asarray(m2d, np.float32))
 
 
 def _column(field: pa.Field, values: list[Any]) -> pa.Array:

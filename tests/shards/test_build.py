@@ -90,7 +90,7 @@ def test_plain_tools_read_the_files(tmp_path, make_tables):
     table = pq.read_table(path / "data/test-00000-of-00001.parquet")
     assert table.num_rows == 3
     assert table.schema.metadata[b"motionkit.shards.version"] == b"2"
-    assert table.schema.field("m2d").metadata[b"shape"] == b"frames,18,3"
+    assert table.schema.field("m2d").metadata[b"shape"] == b"18,3,frames"
 
 
 def test_floats_are_byte_split_and_row_groups_bounded(tmp_path, make_tables, monkeypatch):
