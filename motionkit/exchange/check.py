@@ -18,10 +18,11 @@ _LENGTH_SHARE: Final = 0.01
 
 @dataclasses.dataclass(frozen=True)
 class Verdict:
-    """``status``: ok (the same bytes), re-encoded (shows the same at the same times), unverified
-    (as long, and the pack has no hash to compare) or changed-file. ``same_frames``: the frames
-    carry the same numbers; else clips are found by time. ``times_s`` [F] of a file that is not
-    the same, None for one that is."""
+    """``status``: ok (the same bytes), re-encoded (shows the same, with as many frames), retimed
+    (shows the same at the same times to a quarter second, with another number of frames),
+    unverified (as long, and the pack has no hash to compare) or changed-file. ``same_frames``:
+    the frames carry the same numbers; else clips are found by time. ``times_s`` [F] of a file
+    that is not the same, None for one that is."""
 
     status: str
     detail: str
@@ -76,7 +77,8 @@ def _compare(path: str, found: dict[str, Any], expected: dict[str, Any]) -> Verd
         return verdict("changed-file", "mirrored")
     if abs(pair.offset_s) > _SHIFT_S:
         return verdict("changed-file", f"shifted by {pair.offset_s:+.2f} s")
-    return verdict("re-encoded", f"the pictures agree ({pair.score:.2f})")
+    status = "re-encoded" if same_frames else "retimed"
+    return verdict(status, f"the pictures agree ({pair.score:.2f})")
 
 
 def _pair(path: str, times: NDArray[np.float64], expected: dict[str, Any]) -> Any:

@@ -227,9 +227,12 @@ def _report(
             for row in _samples(pack):
                 line = lines[row["video_id"]]
                 own = line["clip_status"].get(row["sample_id"], {"status": line["status"]})
-                clips[own["status"]] += 1
+                status = own["status"]
                 file = f"clips/{own['file']}" if own.get("file") else ""
-                cells = [row["sample_id"], row["video_id"], own["status"], own.get("frames", "")]
+                if file and not (out / file).is_file():  # taken away since it was cut
+                    status, file = "missing-clip", ""
+                clips[status] += 1
+                cells = [row["sample_id"], row["video_id"], status, own.get("frames", "")]
                 writer.writerow(["clip", *map(_cell, [*cells, file, ""])])
 
     publish(out / "report.csv", write)

@@ -23,7 +23,7 @@ from motionkit.exchange.rows import safe_name
 from motionkit.stage import Item, Kept, Outcome, Tables, digest
 
 #: Statuses of a video whose clips can be cut.
-USABLE = ("ok", "re-encoded", "unverified")
+USABLE = ("ok", "re-encoded", "retimed", "unverified")
 _CLIP = ("sample_id", "clip_id", "first", "last", "t0_s", "t1_s")
 
 

@@ -16,10 +16,12 @@ from motionkit.errors import ShardError, UsageError
 from motionkit.exchange.rebuild import rebuild
 from motionkit.exchange.rebuild_stage import by_time
 from motionkit.exchange.release import release
+from motionkit.sources.listing import find_sources
 from motionkit.stages.fetch import Fetch
 from motionkit.video.decode import read_frames
+from motionkit.video.frame_folder import describe_folder
 from motionkit.video.probe import index_packets
-from tests.exchange.sets import bytes_of
+from tests.exchange.sets import bytes_of, make_set, thing
 from tests.exchange.worlds import (
     film_file,
     frames_of,
@@ -30,8 +32,20 @@ from tests.exchange.worlds import (
 )
 from tests.sources.server import Site
 from tests.video.encode import write_video
+from tests.video.mevis_tree import write_split
 
-NAMES = ("good", "gone", "forbidden", "other", "smaller", "slower", "longer", "mirrored", "text")
+NAMES = (
+    "good",
+    "gone",
+    "forbidden",
+    "other",
+    "smaller",
+    "slower",
+    "longer",
+    "mirrored",
+    "doubled",
+    "text",
+)
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +62,8 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     film_file(change / "slower.mp4", 5, codec="libx265")
     film_file(change / "longer.mp4", 6, count=100)
     write_video(change / "mirrored.mp4", [f[:, ::-1] for f in frames_of(7)], 15.0)
+    twice = [frame for frame in frames_of(8) for _ in range(2)]
+    write_video(change / "doubled.mp4", twice, 30.0, quality=30)
     (change / "text.mp4").write_bytes(b"this is no video " * 10)
     scans = [scan_row(Path(r["path"]), r["video_id"], r["frame_times_s"]) for r in rows]
     return {"rows": rows, "scans": scans, "changed": change}
@@ -93,24 +109,27 @@ def test_every_video_gets_its_status_and_nothing_is_asked_twice(
     expected = {
         "good": "ok", "gone": "dead-link", "forbidden": "blocked", "other": "changed-file",
         "smaller": "re-encoded", "slower": "re-encoded", "longer": "changed-file",
-        "mirrored": "changed-file", "text": "not-a-video", "local": "no-address",
+        "mirrored": "changed-file", "doubled": "retimed", "text": "not-a-video",
+        "local": "no-address",
     }  # fmt: skip
     made = bring_back(world, pixels="clips")
     names = {video: name for name, video in world["ids"].items()}
     found = {names[row["id"]]: row["status"] for row in report(world, "video")}
     assert found == expected
-    assert made.usable == 3
+    assert made.usable == 4
     assert made.clips == {
-        "ok": 2, "re-encoded": 4, "changed-file": 6, "dead-link": 2, "blocked": 2,
+        "ok": 2, "re-encoded": 4, "retimed": 2, "changed-file": 6, "dead-link": 2, "blocked": 2,
         "no-address": 2, "not-a-video": 2,
     }  # fmt: skip
+    doubled = [r for r in report(world, "clip") if r["status"] == "retimed"]
+    assert [r["frames"] for r in doubled] == ["40", "40"]  # by time
     saved = json.loads((world["out"] / "report.json").read_text())
     assert (saved["videos"], saved["clips"]) == (made.videos, made.clips)
     assert {line["video_id"] for line in saved["not_ok"]} == {
         world["ids"][name] for name, status in expected.items() if status != "ok"
     }
     first = bytes_of(world["out"] / "clips")
-    assert len(first) == 6
+    assert len(first) == 8
     times = {p: p.stat().st_mtime_ns for p in (world["out"] / "clips").iterdir()}
     asked = dict(site.asked)
     again = bring_back(world, pixels="clips")
@@ -119,8 +138,11 @@ def test_every_video_gets_its_status_and_nothing_is_asked_twice(
     assert {p: p.stat().st_mtime_ns for p in (world["out"] / "clips").iterdir()} == times
 
 
-def test_a_clip_has_exactly_its_frames(world: dict[str, Any]) -> None:
-    bring_back(world, pixels="clips")
+def test_a_clip_has_exactly_its_frames(world: dict[str, Any], tmp_path: Path) -> None:
+    box = tmp_path / "box"
+    box.mkdir()
+    shutil.copyfile(world["films"] / "good.mp4", box / "renamed.mp4")
+    bring_back(world, pixels="clips", videos=box, offline=True)
     (film,) = (c.frames for c in read_frames(str(world["films"] / "good.mp4"), chunk=100))
     rows = [r for r in report(world, "clip") if r["video_id"] == world["ids"]["good"]]
     assert [r["frames"] for r in rows] == ["20", "20"]
@@ -138,6 +160,15 @@ def test_a_clip_has_exactly_its_frames(world: dict[str, Any]) -> None:
         )
 
 
+def test_a_clip_that_was_taken_away_is_reported(world: dict[str, Any]) -> None:
+    film = world["films"] / "good.mp4"
+    bring_back(world, pixels="clips", videos=film, offline=True)
+    (clip, *_) = sorted((world["out"] / "clips").iterdir())
+    clip.unlink()
+    made = bring_back(world, pixels="clips", videos=film, offline=True)
+    assert made.clips == {"ok": 1, "missing-clip": 1, "not-tried": 18, "no-address": 2}
+
+
 def test_files_are_found_by_their_bytes_under_any_name(
     world: dict[str, Any], site: Site, tmp_path: Path
 ) -> None:
@@ -147,7 +178,7 @@ def test_files_are_found_by_their_bytes_under_any_name(
         (world["films"] / f"{name}.mp4").rename(box / f"{number}.mp4")
     before = site.asked.total()
     made = bring_back(world, videos=box, offline=True)
-    assert made.videos == {"ok": 3, "not-tried": 7}
+    assert made.videos == {"ok": 3, "not-tried": 8}
     assert site.asked.total() == before
     assert not (world["out"] / "clips").exists()
 
@@ -156,8 +187,8 @@ def test_a_file_of_the_same_name_is_compared(world: dict[str, Any], tmp_path: Pa
     box = tmp_path / "box"
     film_file(box / "local.mp4", len(NAMES), quality=35)
     made = bring_back(world, videos=box, offline=True, pixels="clips")
-    assert made.videos == {"re-encoded": 1, "not-tried": 9}
-    assert made.clips == {"re-encoded": 2, "not-tried": 18}
+    assert made.videos == {"re-encoded": 1, "not-tried": 10}
+    assert made.clips == {"re-encoded": 2, "not-tried": 20}
 
 
 def test_dead_links_can_be_tried_again(world: dict[str, Any], site: Site) -> None:
@@ -180,6 +211,27 @@ def test_another_pack_or_a_damaged_one_is_refused(world: dict[str, Any]) -> None
     file.write_bytes(file.read_bytes()[:-9])
     with pytest.raises(ShardError, match=file.name):
         bring_back(world, offline=True)
+
+
+def test_a_folder_of_frames_is_found_by_its_name(tmp_path: Path) -> None:
+    write_split(tmp_path / "mevis", "train", ("dog",))
+    found = next(iter(find_sources([str(tmp_path / "mevis")])))
+    video = {**describe_folder(found.path), "source": str(tmp_path / "mevis")}
+    workspace = make_workspace(tmp_path / "ws", [video], scans=[])
+    clip = {
+        **thing(1), "video_id": video["video_id"], "width": 96, "height": 64, "frames": 8,
+        "masks": [None] * 7 + thing(1)["masks"][:1], "first": 0, "last": 7, "t0_s": 0.0,
+        "t1_s": video["duration_s"], "fps": video["fps"],
+    }  # fmt: skip
+    release(make_set(tmp_path / "shards", [clip]), workspace, tmp_path / "pack")
+    box = (tmp_path / "mevis").rename(tmp_path / "elsewhere")
+    made = rebuild(
+        tmp_path / "pack", tmp_path / "out", videos=box, offline=True, pixels="clips",
+        engine=EngineOptions(workers=1),
+    )  # fmt: skip
+    assert (made.videos, made.clips) == ({"ok": 1}, {"ok": 1})
+    (file,) = (tmp_path / "out" / "clips").iterdir()
+    assert len(index_packets(str(file)).times_s) == 8
 
 
 def test_frames_are_found_by_time() -> None:
