@@ -65,14 +65,16 @@ def scan_row(path: Path, video: str, times: Any) -> dict[str, Any]:
 def make_workspace(
     folder: Path, videos: list[dict[str, Any]], *, scans: list[dict[str, Any]] | None = None
 ) -> Workspace:
-    """A workspace that has ingested and scanned these videos (``scans``: their rows, ready)."""
+    """A workspace that has ingested and scanned these videos (``scans``: their rows, ready;
+    none of them: never scanned)."""
     made = Workspace.create(folder)
     made.set_current("videos", FINGERPRINT, {"identity": {}})
     made.write_part("videos", [{**outcome(f"src-{v['video_id']}"), **v} for v in videos])
     if scans is None:
         scans = [scan_row(Path(v["path"]), v["video_id"], v["frame_times_s"]) for v in videos]
-    made.set_current("scans", FINGERPRINT, {})
-    made.write_part("scans", scans)
+    if scans:
+        made.set_current("scans", FINGERPRINT, {})
+        made.write_part("scans", scans)
     return made
 
 
