@@ -140,7 +140,7 @@ def _changed(frame: Frame, change: Change) -> Frame:
     if (change.gain, change.lift, change.gamma) != (1.0, 0.0, 1.0):
         levels = (np.arange(256) / 255) ** change.gamma * 255 * change.gain + change.lift
         frame = np.clip(levels, 0, 255).astype(np.uint8)[frame]
-    frame = np.ascontiguousarray(frame)
+    frame = np.array(frame)  # a copy of its own: the film is used again
     if change.logo:
         side = round(width * change.logo)
         cv2.rectangle(frame, (width - side - 8, 8), (width - 8, 8 + side // 2), (240, 240, 240), -1)

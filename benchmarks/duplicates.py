@@ -35,7 +35,7 @@ from motionkit.synth.library import render_library
 from motionkit.video.probe import probe
 
 CHANGES = (*PLAIN, *FURTHER)
-_ENDINGS = {"libvpx-vp9": ".webm", "mpeg4": ".avi", "libx264": ".mp4"}
+_ENDINGS = {"libvpx-vp9": ".webm", "mpeg4": ".mp4", "libx264": ".mp4"}
 _GOAL_RECALL, _GOAL_FALSE = 0.95, 0.01
 
 
@@ -84,7 +84,7 @@ def measure(title: str, files: list[Path], folder: Path, *, goal: bool = False) 
                 rows.append(row)
                 made.append((row[0], original, k))
     pairs = find_pairs(rows)
-    return report(title, rows, made, pairs, goal)
+    return report(title, files, rows, made, pairs, goal)
 
 
 def scan(name: str, path: Path) -> Video | None:
@@ -101,7 +101,12 @@ def scan(name: str, path: Path) -> Video | None:
 
 
 def report(
-    title: str, rows: list[Video], made: list[tuple[str, str, int]], pairs: list[Pair], goal: bool
+    title: str,
+    files: list[Path],
+    rows: list[Video],
+    made: list[tuple[str, str, int]],
+    pairs: list[Pair],
+    goal: bool,
 ) -> bool:
     together = {(p.a, p.b) for p in pairs}
     originals = [name for name, _, _ in rows if "-" not in name]
@@ -111,8 +116,9 @@ def report(
         hits = total = 0
         for change in changes:
             wanted = [(a, b) for b, a, k in made if CHANGES[k] is change]
-            hit = sum((min(p), max(p)) in together for p in wanted)
-            print(f"   {change.name:<26} {hit:3d} of {len(wanted)}")
+            hit = sum(p in together for p in wanted)
+            missed = [files[int(a)].stem for a, b in wanted if (a, b) not in together]
+            print(f"   {change.name:<26} {hit:3d} of {len(wanted)}  {' '.join(missed)}")
             hits, total = hits + hit, total + len(wanted)
         recall[part] = hits / max(1, total)
         print(f"   {part}: {hits} of {total}, {100 * recall[part]:.1f} %")
@@ -144,7 +150,8 @@ def timing(count: int) -> bool:
 
 def made_up(count: int) -> Iterator[Video]:
     """Videos with shots of eight seconds, moving in 70 % of the time; of every hundredth video
-    also a copy of 2..21 s in which 6 % of the bits are turned over (one in fifteen holds no movement to know it by)."""
+    also a copy of 2..21 s in which 6 % of the bits are turned over (one in
+    fifteen of them holds no movement to be known by)."""
     rng = np.random.default_rng(0)
     for k in range(count):
         words = _film(rng, float(np.clip(rng.gamma(1.5, 8.7 * 60 / 1.5), 2, 7200)))
