@@ -24,10 +24,12 @@ def release(
     shards: _Shards = None,
     commercial_only: Annotated[
         bool,
-        typer.Option(help="Leave out what may not, or not surely, be used commercially."),
+        typer.Option(
+            "--commercial-only", help="Leave out what may not, or not surely, be used commercially."
+        ),
     ] = False,
     addressed_only: Annotated[
-        bool, typer.Option(help="Leave out clips of videos that have no address.")
+        bool, typer.Option("--addressed-only", help="Leave out clips of videos without an address.")
     ] = False,
 ) -> None:
     """Write a release pack: links, time ranges, keypoints, tracks and text, without pixels.
@@ -70,8 +72,10 @@ def rebuild(
         Path | None, typer.Option(help="Folder to look for the videos in, before they are fetched.")
     ] = None,
     pixels: Annotated[str, typer.Option(help="clips: cut every clip; none: only check.")] = "none",
-    offline: Annotated[bool, typer.Option(help="Fetch nothing.")] = False,
-    retry: Annotated[bool, typer.Option(help="Ask again for what failed before.")] = False,
+    offline: Annotated[bool, typer.Option("--offline", help="Fetch nothing.")] = False,
+    retry: Annotated[
+        bool, typer.Option("--retry", help="Ask again for what failed before.")
+    ] = False,
     cookies: Annotated[str, typer.Option(help="Cookies file for pages (Netscape's form).")] = "",
     max_height: Annotated[
         int | None, typer.Option(help="Largest picture height [default: the maker's].")

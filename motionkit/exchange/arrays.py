@@ -6,6 +6,7 @@ import io
 import math
 import zipfile
 import zlib
+from collections.abc import Container
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -43,8 +44,8 @@ def read_npy_file(path: Path) -> NDArray[Any]:
         raise InputError("array-unreadable", f"{path.name}: {error.strerror or error}") from error
 
 
-def read_npz(path: Path) -> dict[str, NDArray[Any]]:
-    """All arrays of a .npz file by name. InputError 'array-unreadable'.
+def read_npz(path: Path, names: Container[str]) -> dict[str, NDArray[Any]]:
+    """The arrays of a .npz file whose name is in ``names``. InputError 'array-unreadable'.
 
     Arrays of Python objects (pickles) are left out: AMASS-like files carry marker labels so.
     """
@@ -53,6 +54,8 @@ def read_npz(path: Path) -> dict[str, NDArray[Any]]:
         with zipfile.ZipFile(path) as archive:
             for info in archive.infolist():
                 name = info.filename.removesuffix(".npy")
+                if name not in names:  # not even unpacked: it may be anything
+                    continue
                 with archive.open(info) as member:
                     try:
                         found[name] = _read(member, info.file_size, f"{path.name}: {name}")

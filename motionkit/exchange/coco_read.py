@@ -35,7 +35,7 @@ def read_coco(source: Path, left_out: Counter[str], *, fps: float | None = None)
     Plain COCO: images are frames of one clip where they share one of `_CLIP_KEYS` (ordered by a
     frame number, else as listed), persons are told apart by one of `_PERSON_KEYS`; v > 0 becomes
     confidence 1. ``fps`` is the rate where the file states none. A file is read as a whole: it
-    takes about ten times its size in memory.
+    takes about seven times its size in memory.
 
     Raises InputError: coco-unreadable, coco-keypoints (another set of keypoints), coco-no-clips
     (images that say no clip), coco-no-rate.

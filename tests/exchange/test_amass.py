@@ -146,6 +146,19 @@ def test_bad_files_have_codes(tmp_path: Path, changes: dict[str, Any], code: str
     assert "a.npz" in caught.value.message
 
 
+def test_what_is_not_needed_is_not_unpacked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A member of other people's, huge when unpacked or of objects, costs nothing."""
+    arrays = amass(frames=30) | {"labels": np.array([{"a": 1}], object)}
+    np.savez_compressed(tmp_path / "a.npz", marker_data=np.zeros(1 << 18), **arrays)
+    assert len(read_amass(tmp_path / "a.npz").motion.poses) == 30
+    monkeypatch.setattr("motionkit.exchange.amass.MOST_FRAMES", 29)
+    with pytest.raises(InputError) as caught:
+        read_amass(tmp_path / "a.npz")
+    assert caught.value.code == "motion-too-long"
+
+
 def test_damaged_files_are_unreadable(tmp_path: Path) -> None:
     data = save(tmp_path / "a.npz", amass()).read_bytes()
     rng = np.random.default_rng(0)

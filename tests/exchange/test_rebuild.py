@@ -44,6 +44,7 @@ NAMES = (
     "longer",
     "mirrored",
     "doubled",
+    "trimmed",
     "text",
 )
 
@@ -64,6 +65,7 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     write_video(change / "mirrored.mp4", [f[:, ::-1] for f in frames_of(7)], 15.0)
     twice = [frame for frame in frames_of(8) for _ in range(2)]
     write_video(change / "doubled.mp4", twice, 30.0, quality=30)
+    write_video(change / "trimmed.mp4", frames_of(9)[5:], 15.0)
     (change / "text.mp4").write_bytes(b"this is no video " * 10)
     scans = [scan_row(Path(r["path"]), r["video_id"], r["frame_times_s"]) for r in rows]
     return {"rows": rows, "scans": scans, "changed": change}
@@ -93,7 +95,7 @@ def world(tmp_path: Path, site: Site, films: dict[str, Any]) -> dict[str, Any]:
 
 
 def bring_back(world: dict[str, Any], **options: Any) -> Any:
-    quick = Fetch(sleep_s=0, backoff_s=0, retries=0, timeout_s=10)
+    quick = Fetch(workers=1, sleep_s=0, backoff_s=0, retries=0, timeout_s=10)
     engine = EngineOptions(workers=1)
     return rebuild(world["pack"], world["out"], fetch=quick, engine=engine, **options)
 
@@ -111,6 +113,7 @@ def test_every_video_gets_its_status_and_nothing_is_asked_twice(
         "smaller": "re-encoded", "slower": "re-encoded", "longer": "changed-file",
         "mirrored": "changed-file", "doubled": "retimed", "text": "not-a-video",
         "local": "no-address",
+        "trimmed": "changed-file",
     }  # fmt: skip
     made = bring_back(world, pixels="clips")
     names = {video: name for name, video in world["ids"].items()}
@@ -118,7 +121,7 @@ def test_every_video_gets_its_status_and_nothing_is_asked_twice(
     assert found == expected
     assert made.usable == 4
     assert made.clips == {
-        "ok": 2, "re-encoded": 4, "retimed": 2, "changed-file": 6, "dead-link": 2, "blocked": 2,
+        "ok": 2, "re-encoded": 4, "retimed": 2, "changed-file": 8, "dead-link": 2, "blocked": 2,
         "no-address": 2, "not-a-video": 2,
     }  # fmt: skip
     doubled = [r for r in report(world, "clip") if r["status"] == "retimed"]
@@ -166,7 +169,7 @@ def test_a_clip_that_was_taken_away_is_reported(world: dict[str, Any]) -> None:
     (clip, *_) = sorted((world["out"] / "clips").iterdir())
     clip.unlink()
     made = bring_back(world, pixels="clips", videos=film, offline=True)
-    assert made.clips == {"ok": 1, "missing-clip": 1, "not-tried": 18, "no-address": 2}
+    assert made.clips == {"ok": 1, "missing-clip": 1, "not-tried": 20, "no-address": 2}
 
 
 def test_files_are_found_by_their_bytes_under_any_name(
@@ -178,7 +181,7 @@ def test_files_are_found_by_their_bytes_under_any_name(
         (world["films"] / f"{name}.mp4").rename(box / f"{number}.mp4")
     before = site.asked.total()
     made = bring_back(world, videos=box, offline=True)
-    assert made.videos == {"ok": 3, "not-tried": 8}
+    assert made.videos == {"ok": 3, "not-tried": 9}
     assert site.asked.total() == before
     assert not (world["out"] / "clips").exists()
 
@@ -187,8 +190,8 @@ def test_a_file_of_the_same_name_is_compared(world: dict[str, Any], tmp_path: Pa
     box = tmp_path / "box"
     film_file(box / "local.mp4", len(NAMES), quality=35)
     made = bring_back(world, videos=box, offline=True, pixels="clips")
-    assert made.videos == {"re-encoded": 1, "not-tried": 10}
-    assert made.clips == {"re-encoded": 2, "not-tried": 20}
+    assert made.videos == {"re-encoded": 1, "not-tried": 11}
+    assert made.clips == {"re-encoded": 2, "not-tried": 22}
 
 
 def test_dead_links_can_be_tried_again(world: dict[str, Any], site: Site) -> None:
