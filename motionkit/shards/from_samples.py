@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import pyarrow as pa
 
 from motionkit.errors import InputError, UsageError
 from motionkit.records import PIXEL_STEP, SAMPLE
@@ -131,6 +132,7 @@ def checked_row(row: Mapping[str, Any]) -> dict[str, Any]:
     name = made["sample_id"]
     if not isinstance(name, str) or not name or not name.isprintable():
         raise InputError("malformed-sample", f"{str(name)[:80]!r} is no id of a sample")
+    _check_types(made, name)
     for column in ("frames", "width", "height"):
         made[column] = _whole(made[column], column, name)
     fps = made["fps"]
@@ -147,6 +149,56 @@ def checked_row(row: Mapping[str, Any]) -> dict[str, Any]:
     else:
         raise InputError("malformed-sample", f"{name}: kind is {str(made['kind'])[:40]!r}")
     _tracks(made, name)
+    return made
+
+
+def _check_types(made: Mapping[str, Any], name: str) -> None:
+    """InputError where a plain column holds another type than the schema's, or no finite number."""
+    for field in SAMPLE:
+        value = made[field.name]
+        if value is None or pa.types.is_list(field.type):
+            continue
+        if pa.types.is_string(field.type):
+            fits = _is_text(value)
+        elif isinstance(value, bool):
+            fits = False
+        elif pa.types.is_integer(field.type):
+            fits = isinstance(value, (int, np.integer)) and bool(0 <= value < 2**31)
+        else:
+            fits = isinstance(value, (int, float, np.number)) and math.isfinite(value)
+        if not fits:
+            raise InputError("malformed-sample", f"{name}: {field.name} is {str(value)[:40]!r}")
+    masks = made["masks"]
+    if masks is not None and not all(mask is None or _is_text(mask) for mask in masks):
+        raise InputError("malformed-sample", f"{name}: masks that are no run lengths")
+    try:
+        sound = isinstance(json.loads(made["lineage"] or "{}"), dict)
+    except (ValueError, RecursionError):
+        sound = False
+    if not sound:
+        raise InputError("malformed-sample", f"{name}: lineage that is no JSON object")
+
+
+def _is_text(value: Any) -> bool:
+    """Text that UTF-8 can hold: JSON may bring halves of surrogate pairs."""
+    if not isinstance(value, str):
+        return False
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _caption(given: Any, name: str) -> dict[str, Any]:
+    """A caption as the schema has it; a text alone will do."""
+    found = {"text": given} if isinstance(given, str) else given
+    if not isinstance(found, Mapping):
+        raise InputError("malformed-sample", f"{name}: a caption is {type(given).__name__}")
+    plain = {"text": "", "source": "imported", "detail": "{}"}
+    made = {key: found.get(key) or default for key, default in plain.items()}
+    if not all(map(_is_text, made.values())):
+        raise InputError("malformed-sample", f"{name}: a caption that is no text")
     return made
 
 
@@ -168,9 +220,8 @@ def _default(made: dict[str, Any]) -> None:
     made["t0_s"] = 0.0 if made["t0_s"] is None else made["t0_s"]
     if made["t1_s"] is None:
         made["t1_s"] = made["t0_s"] + made["frames"] / made["fps"]
-    empty = {"text": None, "source": "imported", "detail": "{}"}
-    given = [{**empty, **caption} for caption in made["captions"] or ()]
-    made["captions"] = [c for c in given if c["text"] and c["text"].strip()]
+    captions = [_caption(given, made["sample_id"]) for given in made["captions"] or ()]
+    made["captions"] = [caption for caption in captions if caption["text"].strip()]
     made["lineage"] = made["lineage"] or "{}"
     if made["split"] not in (None, *SPLITS):
         raise InputError("malformed-sample", f"{made['sample_id']}: split {made['split']!r}")
@@ -303,4 +354,5 @@ def _write_split(
 def models_of(lineage: str) -> list[str]:
     """The backends that a sample's lineage (JSON) names."""
     entries = json.loads(lineage).values()
-    return sorted({e["backend"] for e in entries if isinstance(e, dict) and e.get("backend")})
+    found = [entry.get("backend") for entry in entries if isinstance(entry, dict)]
+    return sorted({name for name in found if isinstance(name, str) and name})
