@@ -21,7 +21,9 @@ def codes_in_the_code() -> set[str]:
             if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.args):
                 continue
             first = node.args[0]
-            if node.func.id in ("InputError", "Fault", "Dropped") and isinstance(first, ast.Constant):
+            if node.func.id in ("InputError", "Fault", "Dropped") and isinstance(
+                first, ast.Constant
+            ):
                 found.add(first.value)
     return found
 
