@@ -213,8 +213,8 @@ TABLES: Final[Mapping[str, pa.Schema]] = {
         shift=array(
             pa.float32(),
             "F,2",
-            "how the camera shifts the picture since the frame before, x right, y down, share of the "
-            "width in 1/30 s (a camera that pans right shifts it left)",
+            "how the camera shifts the picture since the frame before, x right, y down, share of "
+            "the width in 1/30 s (a camera that pans right shifts it left)",
         ),
         zoom=array(pa.float32(), "F", "camera zoom since the frame before, log scale in 1/30 s"),
         hash_times_s=array(pa.float64(), "K", "middles of the hashed quarter seconds"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Container
@@ -18,8 +19,11 @@ from motionkit.errors import InputError
 #: Larger arrays are refused: an hour of AMASS poses at 120 a second takes 0.5 GB.
 MOST_BYTES: Final = 1 << 30
 _KINDS: Final = "biufSU"
-#: What damaged archives and arrays raise.
+#: What damaged archives and arrays raise; numpy reads headers with Python's own tokenizer.
 _DAMAGE: Final = (
+    tokenize.TokenError,
+    SyntaxError,
+    MemoryError,
     OSError,
     EOFError,
     ValueError,

@@ -34,6 +34,8 @@ from motionkit.shards.write import Limits, file_form, write_segment
 #: Columns that travel as arrays.
 ARRAYS: Final = ("m2d", "track_points", "track_visible")
 _TRACKS: Final = ("track_frames", "track_first", "track_grid", "track_points", "track_visible")
+#: Larger coordinates are damage, and overflow when they are rounded.
+_FARTHEST: Final = 1e9
 #: Adds files to a finished folder and entries to its manifest; returns text for the data card.
 Finish = Callable[[Path, dict[str, Any]], str]
 
@@ -233,8 +235,8 @@ def _m2d(made: Mapping[str, Any], name: str) -> Any:
         raise InputError(
             "malformed-sample", f"{name}: keypoints do not fit {made['frames']} frames"
         )
-    if not np.isfinite(m2d).all():
-        raise InputError("malformed-sample", f"{name}: keypoints that are not finite")
+    if not (np.abs(m2d) <= _FARTHEST).all():  # nan is not either
+        raise InputError("malformed-sample", f"{name}: keypoints out of every range")
     return rounded_m2d(m2d)
 
 
@@ -245,7 +247,7 @@ def _tracks(made: dict[str, Any], name: str) -> None:
     shown = made["track_frames"] * (made["track_grid"] or 0) ** 2
     points = np.asarray(made["track_points"], np.float32).ravel()
     visible = np.asarray(made["track_visible"], np.bool_).ravel()
-    if points.size != shown * 2 or visible.size != shown or not np.isfinite(points).all():
+    if points.size != shown * 2 or visible.size != shown or not (np.abs(points) <= _FARTHEST).all():
         raise InputError("malformed-sample", f"{name}: tracks that do not fit their grid")
     made["track_first"] = made["track_first"] or 0
     made["track_points"], made["track_visible"] = rounded(points, PIXEL_STEP), visible

@@ -79,6 +79,7 @@ def test_splits_are_kept_and_groups_never_parted(tmp_path: Path) -> None:
         {"first": -1},
         {"m2d": None},
         {"m2d": np.full((3, 18, 3), np.nan)},
+        {"m2d": np.full((3, 18, 3), 1e38)},
         {"captions": [3]},
         {"captions": ["half \ud800"]},
         {"source": "\udcff.mp4"},
