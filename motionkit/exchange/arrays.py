@@ -87,7 +87,7 @@ def _read(stream: IO[bytes], size: int, where: str) -> NDArray[Any]:
         raise _Pickled("array-unreadable", f"{where} holds {dtype}: pickles are never loaded")
     count = math.prod(shape)
     length = count * dtype.itemsize
-    if length > min(size, MOST_BYTES):
+    if min(shape, default=0) < 0 or length > min(size, MOST_BYTES):
         raise InputError("array-unreadable", f"{where}: {shape} of {dtype} do not fit {size} bytes")
     try:
         data = stream.read(length)
