@@ -104,7 +104,7 @@ def rebuild(
         max_height=max_height,
         offline=offline,
         retry=retry,
-        engine=EngineOptions(workers=workers),
+        engine=EngineOptions(workers=workers, timeout_s=3600.0),
         progress=console.progress(),
     )
     lines = [f"videos: {_counts(made.videos)}", f"clips: {_counts(made.clips)}"]

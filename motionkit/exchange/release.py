@@ -112,6 +112,9 @@ def release(
     counts: dict[str, int] = {}
 
     def finish(folder: Path, manifest: dict[str, Any]) -> str:
+        rule = without_paths(opened.manifest["split_rule"])  # the splits are the set's own
+        manifest["split_rule"] = {**rule, "groups": manifest["split_rule"]["groups"]}
+        manifest["dropped"] = without_paths(opened.manifest.get("dropped", {}))
         rows = _video_rows(tables, facts, clips, counts)
         write_videos(folder / VIDEOS, rows)
         manifest["release"] = {
@@ -135,7 +138,7 @@ def release(
             "options": without_paths(options),
             "commercial_only": commercial_only,
             "addressed_only": addressed_only,
-            "split_rule": without_paths(opened.manifest["split_rule"]),
+            "made_from": opened.manifest_hash,
         },
         lineage=without_paths(opened.manifest.get("lineage", {})),
         left_out=left_out,

@@ -304,6 +304,11 @@ def _write(
         groups=write_groups(folder, totals),
     )  # fmt: skip
     manifest["origin"] = dict(origin)
+    manifest["split_rule"]["official"].update(
+        map={split: split for split in SPLITS},
+        text="samples keep the split that they came with; a group in several goes as a whole to "
+        "the strictest of them (test, then val)",
+    )
     card = finish(folder, manifest) if finish else ""
     (folder / "README.md").write_text(data_card(manifest) + card, "utf-8")
     text = json.dumps(manifest, indent=1, sort_keys=True, ensure_ascii=False) + "\n"

@@ -61,6 +61,9 @@ def test_a_pack_holds_links_times_hashes_and_the_samples(world: dict[str, Any]) 
 def test_a_pack_is_a_shard_set_with_the_same_samples_and_splits(world: dict[str, Any]) -> None:
     make(world)
     open_shards(world["out"], verify=True)
+    pack, given = (open_shards(world[n]).manifest for n in ("out", "shards"))
+    for key in ("rule", "salt", "shares", "official"):
+        assert pack["split_rule"][key] == given["split_rule"][key]
     found, expected = all_rows(world["out"]), all_rows(world["shards"])
     assert found.keys() == expected.keys()
     for name, row in expected.items():
