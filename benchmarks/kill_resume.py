@@ -22,6 +22,7 @@ import pyarrow.parquet as pq
 
 from motionkit.records import TABLES
 from motionkit.synth.library import render_library
+from motionkit.workspace import table_schema
 
 RECIPE = (
     "title = 'kill'\n[ingest]\n[scan]\n[detect]\n[filter]\n[pose]\n[track]\n[caption]\n[shards]\n"
@@ -38,8 +39,10 @@ def start(recipe: Path, source: Path, workspace: Path) -> subprocess.Popen[bytes
 
 
 def rows(workspace: Path, table: str) -> pa.Table:
+    """Rows by item; none where the recipe does not fill the table."""
     parts = sorted((workspace / "tables" / table).glob("part-*.parquet"))
-    return pa.concat_tables(pq.read_table(part) for part in parts).sort_by("item_id")
+    tables = [pq.read_table(part) for part in parts] or [table_schema(table).empty_table()]
+    return pa.concat_tables(tables).sort_by("item_id")
 
 
 def hashes(folder: Path) -> dict[str, str]:

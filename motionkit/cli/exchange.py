@@ -71,7 +71,7 @@ def rebuild(
     videos: Annotated[
         Path | None, typer.Option(help="Folder to look for the videos in, before they are fetched.")
     ] = None,
-    pixels: Annotated[str, typer.Option(help="clips: cut every clip; none: only check.")] = "none",
+    pixels: Annotated[str, typer.Option(help="clips: cut every clip; none: only check.")] = "clips",
     offline: Annotated[bool, typer.Option("--offline", help="Fetch nothing.")] = False,
     retry: Annotated[
         bool, typer.Option("--retry", help="Ask again for what failed before.")
@@ -87,7 +87,7 @@ def rebuild(
 
     Run it again to go on. The report is OUT/report.json and report.csv.
 
-    Example: motionkit rebuild pack --out rebuilt --pixels clips
+    Example: motionkit rebuild pack --out rebuilt
     """
     from motionkit.engines.local import EngineOptions
     from motionkit.exchange.rebuild import rebuild as bring_back
