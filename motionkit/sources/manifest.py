@@ -227,6 +227,10 @@ class _Wrong(Exception):
 def _row(line: int, values: dict[str, Any], folder: str) -> Row:
     path, url = _text(values, "path"), _text(values, "url")
     url = url.strip() if url else None
+    if url and not path and "://" not in url:  # lists that have one column for both
+        path, url = url, None
+    elif path and not url and "://" in path:
+        path, url = None, path.strip()
     if not path and not url:
         raise _Wrong("bad-row", "names neither a path nor a url")
     if path and "\0" in path:

@@ -178,3 +178,12 @@ def test_captions_beside_videos_are_no_manifest(tmp_path: Path) -> None:
     beside.write_text("path,caption\na.mp4,walks\n")
     assert is_manifest(beside)
     assert is_manifest(tmp_path / "Other.CSV")
+
+
+@pytest.mark.parametrize("column", ["path", "url"])
+def test_one_column_may_hold_paths_and_addresses(tmp_path: Path, column: str) -> None:
+    list_ = tmp_path / "list.csv"
+    list_.write_text(f"{column},caption\nwalk.mp4,one\nhttps://example.org/a.mp4,two\n")
+    file, address = sorted(rows_of(list_), key=lambda row: row.line)
+    assert (file.key, file.url) == (str(tmp_path / "walk.mp4"), None)
+    assert address.key == address.url == "https://example.org/a.mp4"
