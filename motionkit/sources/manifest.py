@@ -230,7 +230,7 @@ def _row(line: int, values: dict[str, Any], folder: str) -> Row:
     if url and not path and "://" not in url:  # lists that have one column for both
         path, url = url, None
     elif path and not url and "://" in path:
-        path, url = None, path.strip()
+        path, url = None, str(path).strip()
     if not path and not url:
         raise _Wrong("bad-row", "names neither a path nor a url")
     if path and "\0" in path:
