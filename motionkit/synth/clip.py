@@ -16,7 +16,7 @@ from motionkit.synth.encode import write_video
 from motionkit.synth.shot import Shot, make_shot
 from motionkit.synth.spec import SYNTH_VERSION, SynthSpec
 
-LICENCE = "CC0-1.0: rendered by motionkit synth"
+LICENCE = "CC0-1.0"
 
 
 @dataclass(frozen=True, kw_only=True)
