@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import re
 import runpy
 from pathlib import Path
@@ -12,6 +13,15 @@ from tests.shards.shard_files import row, write_shards
 
 PAGE = Path(__file__).parents[2] / "docs" / "loader.md"
 pytestmark = pytest.mark.filterwarnings("ignore:This DataLoader will create")
+
+
+@pytest.fixture(autouse=True)
+def _nothing_left():
+    """Tensors that came from worker processes go before torch does, at the end of the run."""
+    yield
+    gc.collect()
+    reductions = pytest.importorskip("torch.multiprocessing.reductions")
+    reductions.shared_cache.free_dead_references()
 
 
 def test_the_examples_run(tmp_path, monkeypatch):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 
 import numpy as np
@@ -16,6 +17,15 @@ torch = pytest.importorskip("torch")
 COUNT = 40
 #: A machine with one processor is enough for the tests.
 pytestmark = pytest.mark.filterwarnings("ignore:This DataLoader will create")
+
+
+@pytest.fixture(autouse=True)
+def _nothing_left():
+    """Tensors that came from worker processes go before torch does, at the end of the run."""
+    yield
+    gc.collect()
+    reductions = pytest.importorskip("torch.multiprocessing.reductions")
+    reductions.shared_cache.free_dead_references()
 
 
 @pytest.fixture(scope="module")
