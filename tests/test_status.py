@@ -79,8 +79,23 @@ def beat_of(workspace: Workspace, **changed: Any) -> None:
 
 def test_a_second_process_does_not_do_the_same_work(workspace: Workspace) -> None:
     beat_of(workspace)
+    current = workspace.current("scans")
     with pytest.raises(MotionkitError, match="running in this workspace already"):
-        run_stage(workspace, Toy(3), EngineOptions(workers=1))
+        run_stage(workspace, Toy(3, power=3), EngineOptions(workers=1))
+    assert workspace.current("scans") == current
+
+
+def test_a_long_item_does_not_look_like_a_run_that_is_gone(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    beats: list[int] = []
+    real = Heartbeat.beat
+    monkeypatch.setattr(
+        Heartbeat, "beat", lambda self, done: (beats.append(done), real(self, done))
+    )
+    run_stage(workspace, Toy(1, pause_s=2.5), EngineOptions(workers=1))
+    assert beats.count(0) >= 4  # at the beginning, and while the one item was in work
+    assert beats[-1] == 1
 
 
 @pytest.mark.parametrize(

@@ -25,11 +25,12 @@ STALE_S = 60.0
 
 @dataclasses.dataclass
 class Heartbeat:
-    """Written by `run_stage` about every two seconds, and when the run ends."""
+    """Written by `run_stage` about every two seconds, however long an item takes, and when the
+    run ends."""
 
     workspace: Workspace
     stage: str
-    total: int
+    total: int = 0
     started: float = dataclasses.field(default_factory=time.monotonic)
     written: float = 0.0
     _ended: bool = False
@@ -43,6 +44,10 @@ class Heartbeat:
                 f"{other['host']}, {other['done']} of {other['total']} items).",
                 hint="wait for it (motionkit status), or end that process and run this again",
             )
+
+    def begin(self, total: int) -> None:
+        """The run begins: so many items are pending."""
+        self.total, self.started = total, time.monotonic()
         self.beat(0)
 
     def beat(self, done: int) -> None:

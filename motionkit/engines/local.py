@@ -100,6 +100,8 @@ def run_stage(
     check = getattr(stage, "check", None)
     if check is not None:  # what would stop every worker is found before one is started
         check()
+    heartbeat = Heartbeat(workspace, stage.name)
+    heartbeat.claim()  # before anything is written: a second run changes nothing
     fingerprint = fingerprint_of(stage, workspace)
     workspace.set_current(
         stage.table,
@@ -132,13 +134,14 @@ def run_stage(
     del done, seen
     if total:
         output = _Output(workspace, stage, summary)
-        heartbeat = Heartbeat(workspace, stage.name, total)
-        heartbeat.claim()
+        heartbeat.begin(total)
         if progress is not None:
             progress(stage.name, 0, total)
         try:
             items = _each_once(stage.items(workspace, attempts), attempts)
-            for reply, item in _replies(stage, items, total, options):
+            for reply, item in _replies(
+                stage, items, total, options, lambda: heartbeat.beat(summary.processed)
+            ):
                 output.add(reply, attempts[item.id], item.stamp)
                 heartbeat.beat(summary.processed)
                 if progress is not None:
@@ -168,8 +171,13 @@ def _each_once(items: Iterator[Item], wanted: Container[str]) -> Iterator[Item]:
 
 
 def _replies(
-    stage: Stage, items: Iterator[Item], total: int, options: EngineOptions
+    stage: Stage,
+    items: Iterator[Item],
+    total: int,
+    options: EngineOptions,
+    tick: Callable[[], None],
 ) -> Iterator[tuple[WorkerReply, Item]]:
+    """Every item's reply. ``tick`` is called about every second, however long one item takes."""
     if getattr(stage, "in_process", False):  # no decoding, no model: nothing that could crash
         stage.setup()
         for item in items:
@@ -179,7 +187,7 @@ def _replies(
     workers = [Worker(stage) for _ in range(count)]
     try:
         for worker in workers:
-            worker.wait_ready()
+            worker.wait_ready(tick)
         idle = list(workers)
         held: dict[str, Item] = {}
         more = True
@@ -189,11 +197,10 @@ def _replies(
                 if following is None:
                     more = False
                     break
-                item = following
-                held[item.id] = Item(item.id, {}, item.stamp)  # not its payload
-                idle.pop().start(item, options.timeout_s)
+                held[following.id] = Item(following.id, {}, following.stamp)  # not its payload
+                idle.pop().start(following, options.timeout_s)
             busy = [worker for worker in workers if worker.busy]
-            for worker, reply in wait(busy) if busy else ():
+            for worker, reply in wait(busy, tick) if busy else ():
                 idle.append(worker)
                 yield reply, held.pop(reply.item_id)
     finally:

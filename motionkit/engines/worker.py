@@ -10,7 +10,7 @@ import os
 import signal
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from motionkit.errors import InputError, MotionkitError
@@ -95,12 +95,16 @@ class Worker:
         theirs.close()
         self._ready = False
 
-    def wait_ready(self) -> None:
-        """Wait until the models are loaded; raises what `setup` raised."""
+    def wait_ready(self, tick: Callable[[], None] = lambda: None) -> None:
+        """Wait until the models are loaded; raises what `setup` raised. ``tick`` is called about
+        every second meanwhile."""
         if self._ready:
             return
         message: Any = None
-        if self.pipe.poll(_START_TIMEOUT_S):
+        end = time.monotonic() + _START_TIMEOUT_S
+        while not (said := self.pipe.poll(1.0)) and time.monotonic() < end:
+            tick()
+        if said:
             try:
                 message = self.pipe.recv()
             except (EOFError, ConnectionError):
@@ -188,9 +192,13 @@ def _one_thread_each() -> Iterator[None]:
             del os.environ[name]
 
 
-def wait(workers: list[Worker]) -> list[tuple[Worker, WorkerReply]]:
-    """Wait until at least one busy worker has a reply (or is dead or overdue)."""
+def wait(
+    workers: list[Worker], tick: Callable[[], None] = lambda: None
+) -> list[tuple[Worker, WorkerReply]]:
+    """Wait until at least one busy worker has a reply (or is dead or overdue). ``tick`` is
+    called about every second meanwhile."""
     while True:
+        tick()
         first = min(worker.deadline for worker in workers)
         left = max(0.0, min(first - time.monotonic() + 0.01, 1.0))
         multiprocessing.connection.wait([worker.pipe for worker in workers], timeout=left)
