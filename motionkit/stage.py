@@ -13,6 +13,8 @@ import json
 from collections.abc import Container, Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
+from motionkit.errors import UsageError
+
 
 @dataclasses.dataclass(frozen=True)
 class Item:
@@ -118,6 +120,15 @@ class Stage(Protocol):
     def process(self, item: Item) -> Outcome:
         """Turn one item into a result. Raises for a failure."""
         ...
+
+
+def has_run(tables: Tables, table: str) -> bool:
+    """Whether the stage of a table has run."""
+    try:
+        tables.fingerprint(table)
+    except UsageError:
+        return False
+    return True
 
 
 def fingerprint_of(stage: Stage, tables: Tables) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+
+from motionkit.file_hash import sha256_of
 
 #: A copy begins where the original does if hashes lie at most so far apart: they are as fine.
 _SHIFT_S: Final = 0.25
@@ -39,7 +40,7 @@ def check_file(path: str, expected: dict[str, Any]) -> Verdict:
 
     A file of another SHA-256 is decoded to its end. Raises InputError where that fails.
     """
-    if not Path(path).is_dir() and sha256_of_file(path) == expected["sha256"]:
+    if not Path(path).is_dir() and sha256_of(path) == expected["sha256"]:
         return Verdict("ok", "the same file", True, expected["decoder"])
     found = _describe(path, expected)
     if found["sha256"] == expected["sha256"]:
@@ -99,12 +100,3 @@ def _pair(path: str, times: NDArray[np.float64], expected: dict[str, Any]) -> An
     known = np.asarray(expected["hash_times_s"]), np.asarray(expected["hashes"], np.int64)
     pairs = find_pairs([("a", *known), ("b", *hasher.result())])
     return pairs[0] if pairs else None
-
-
-def sha256_of_file(path: str) -> str:
-    """Hex SHA-256, read in blocks."""
-    total = hashlib.sha256()
-    with Path(path).open("rb") as stream:
-        while block := stream.read(1 << 20):
-            total.update(block)
-    return total.hexdigest()

@@ -11,8 +11,8 @@ from typing import Any, Final
 
 import motionkit
 from motionkit.errors import UsageError
+from motionkit.file_hash import sha256_of
 from motionkit.shards.from_samples import check_replaceable
-from motionkit.shards.manifest import sha256_of
 from motionkit.shards.publish import building_folder, publish_folder
 
 FORMAT: Final = "motionkit-export"

@@ -19,8 +19,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from motionkit.errors import InputError, ShardError
+from motionkit.file_hash import sha256_of
 from motionkit.records import TABLES, array
-from motionkit.shards.manifest import sha256_of
 from motionkit.shards.reader import ShardSet, open_shards
 from motionkit.sources.addresses import check_address
 

@@ -17,10 +17,10 @@ from typing import Any, Final
 
 from motionkit.engines.local import EngineOptions, Progress, run_stage
 from motionkit.errors import UsageError
-from motionkit.exchange.check import sha256_of_file
 from motionkit.exchange.folders import check_apart
 from motionkit.exchange.pack import open_pack, videos_of
 from motionkit.exchange.rebuild_stage import USABLE, Rebuild
+from motionkit.file_hash import sha256_of
 from motionkit.shards.reader import ShardSet
 from motionkit.sources.addresses import item_id
 from motionkit.sources.listing import find_sources
@@ -121,7 +121,7 @@ def find_local(videos: list[dict[str, Any]], folder: Path) -> dict[str, str]:
             if len(by_name.get(name, ())) == 1:
                 named.setdefault(by_name[name][0], file.path)
         wanted = by_size.get(path.stat().st_size) if file.kind == "file" else None
-        same = wanted.get(sha256_of_file(file.path)) if wanted else None
+        same = wanted.get(sha256_of(file.path)) if wanted else None
         if same is not None:
             found.setdefault(same, file.path)
     return {**named, **found}

@@ -22,8 +22,8 @@ from motionkit.exchange.pack import (
     write_videos,
 )
 from motionkit.exchange.rows import rows_of
+from motionkit.file_hash import sha256_of
 from motionkit.shards.from_samples import SetSummary, models_of, write_set
-from motionkit.shards.manifest import sha256_of
 from motionkit.shards.reader import open_shards
 from motionkit.shards.sources import public_source
 from motionkit.shards.terms import why_not_commercial

@@ -14,9 +14,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from motionkit.errors import InputError, ShardError
+from motionkit.file_hash import sha256_of
 from motionkit.records import SAMPLE
 from motionkit.shards.from_samples import ARRAYS
-from motionkit.shards.manifest import sha256_of
 from motionkit.shards.reader import ShardSet
 
 #: Columns that are plain JSON: texts, numbers, captions, masks.

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from motionkit.errors import InputError
 from motionkit.records import unflatten
-from motionkit.report.facts import Example, has_run
+from motionkit.report.facts import Example
 from motionkit.report.pictures import jpeg
-from motionkit.stage import Tables
+from motionkit.stage import Tables, has_run
 from motionkit.video.decode import read_frames
 from motionkit.video.draw import draw_skeleton
 

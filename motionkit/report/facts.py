@@ -14,8 +14,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any, Final
 
-from motionkit.errors import UsageError
-from motionkit.stage import Tables, digest
+from motionkit.stage import Tables, digest, has_run
 
 #: Tables in the order of the pipeline, the command of each, and what one row stands for.
 STEPS: Final = (
@@ -168,15 +167,6 @@ def collect(tables: Tables, *, examples: int) -> Facts:
     facts.drops = picks.groups()
     facts.failures = sorted(failures.values(), key=lambda f: (-f.count, f.command, f.code))
     return facts
-
-
-def has_run(tables: Tables, table: str) -> bool:
-    """Whether the stage of a table has run."""
-    try:
-        tables.fingerprint(table)
-    except UsageError:
-        return False
-    return True
 
 
 def _step(tables: Tables, table: str, command: str, unit: str) -> Step:

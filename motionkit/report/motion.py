@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 
 from motionkit.measures import movement, viewpoints
 from motionkit.records import unflatten
-from motionkit.report.facts import has_run
-from motionkit.stage import Tables
+from motionkit.stage import Tables, has_run
 
 
 @dataclasses.dataclass

@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 from motionkit.errors import InputError
 from motionkit.measures import SEEN
 from motionkit.records import unflatten
-from motionkit.report.facts import has_run
-from motionkit.stage import Tables, digest
+from motionkit.stage import Tables, digest, has_run
 from motionkit.video.decode import read_frames
 from motionkit.video.draw import draw_skeleton, draw_tracks
 

@@ -6,8 +6,7 @@ import dataclasses
 from collections import Counter
 
 from motionkit.measures import split_words
-from motionkit.report.facts import has_run
-from motionkit.stage import Tables
+from motionkit.stage import Tables, has_run
 
 #: English words that say nothing of a motion.
 _FUNCTION_WORDS = (

@@ -16,17 +16,18 @@ from pathlib import Path
 from typing import Any
 
 from motionkit.errors import UsageError
+from motionkit.file_hash import sha256_of
 from motionkit.shards.card import data_card
 from motionkit.shards.cuts import segment_key, segments
-from motionkit.shards.join import ClipRules, Joined, has_run
-from motionkit.shards.manifest import build_manifest, sha256_of, write_groups
+from motionkit.shards.join import ClipRules, Joined
+from motionkit.shards.manifest import build_manifest, write_groups
 from motionkit.shards.publish import building_folder, publish_folder
 from motionkit.shards.schema import SPLITS
 from motionkit.shards.sources import FindGroups, near_duplicates, stage_lineage
 from motionkit.shards.split import DEFAULT_SALT, Assignment, SplitShares, assign
 from motionkit.shards.statistics import Totals
 from motionkit.shards.write import Limits, Previous, file_form, write_segment
-from motionkit.stage import Tables
+from motionkit.stage import Tables, has_run
 
 
 @dataclasses.dataclass(frozen=True)

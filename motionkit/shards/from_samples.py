@@ -20,10 +20,11 @@ import numpy as np
 import pyarrow as pa
 
 from motionkit.errors import InputError, UsageError
+from motionkit.file_hash import sha256_of
 from motionkit.records import PIXEL_STEP, SAMPLE
 from motionkit.shards.card import data_card
 from motionkit.shards.cuts import segment_key, segments
-from motionkit.shards.manifest import build_manifest, sha256_of, write_groups
+from motionkit.shards.manifest import build_manifest, write_groups
 from motionkit.shards.publish import building_folder, publish_folder
 from motionkit.shards.schema import FORMAT, SPLITS, rounded, rounded_m2d
 from motionkit.shards.spill import Spill

@@ -17,14 +17,14 @@ from typing import Any, Final
 
 import numpy as np
 
-from motionkit.errors import ShardError, UsageError
+from motionkit.errors import ShardError
 from motionkit.records import PIXEL_STEP
 from motionkit.shards.schema import rounded, rounded_m2d
 from motionkit.shards.sources import VideoFacts, video_facts
 from motionkit.shards.spill import Spill
 from motionkit.shards.split import OFFICIAL
 from motionkit.shards.terms import why_not_commercial
-from motionkit.stage import Tables
+from motionkit.stage import Tables, has_run
 
 #: Presentation times are rounded: containers keep milliseconds.
 _TICK_S: Final = 0.002
@@ -76,15 +76,6 @@ class Span:
     t0_s: float
     t1_s: float
     shot_id: str | None
-
-
-def has_run(tables: Tables, table: str) -> bool:
-    """Whether the stage of a table has run."""
-    try:
-        tables.fingerprint(table)
-    except UsageError:
-        return False
-    return True
 
 
 class Joined:

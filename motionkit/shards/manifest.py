@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +12,7 @@ import pyarrow as pa
 
 import motionkit
 from motionkit.errors import ShardError
+from motionkit.file_hash import sha256_of
 from motionkit.records import SHARDS_VERSION
 from motionkit.shards.schema import FORMAT, SPLITS, columns_of, sample_schema
 from motionkit.shards.split import Assignment
@@ -105,12 +105,3 @@ def build_manifest(
 
 def _ordered(counts: Mapping[str, int]) -> dict[str, int]:
     return dict(sorted(counts.items()))
-
-
-def sha256_of(path: Path) -> str:
-    """Hex SHA-256 of a file, read in blocks."""
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        for block in iter(lambda: stream.read(1 << 20), b""):
-            digest.update(block)
-    return digest.hexdigest()

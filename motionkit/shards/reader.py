@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from motionkit.errors import ShardError
+from motionkit.file_hash import sha256_of
 from motionkit.records import unflatten
 from motionkit.shards.schema import FORMAT, SPLITS, VERSION_KEY, check_version, time_first
 
@@ -119,7 +120,7 @@ class ShardSet:
             file = self.path / shard["path"]
             if not file.is_file():
                 raise ShardError(f"{file} is missing.", hint=_REBUILD)
-            if file.stat().st_size != shard["bytes"] or _sha256(file) != shard["sha256"]:
+            if file.stat().st_size != shard["bytes"] or sha256_of(file) != shard["sha256"]:
                 raise ShardError(
                     f"{file} is not what the manifest says: size or SHA-256 differ.", hint=_REBUILD
                 )
@@ -158,7 +159,7 @@ class ShardSet:
                 f"{self.path / MANIFEST} is damaged: it holds no proof of the split.", hint=_REBUILD
             ) from error
         file = self.path / name
-        if not file.is_file() or _sha256(file) != sha256:
+        if not file.is_file() or sha256_of(file) != sha256:
             raise ShardError(f"{file} is not what the manifest says.", hint=_REBUILD)
         with file.open(newline="", encoding="utf-8") as stream:
             listed = {tuple(row[:3]): int(row[3]) for row in [*csv.reader(stream)][1:]}
@@ -281,11 +282,3 @@ def _sample(batch: pa.RecordBatch, row: int) -> Sample:
         licence=plain("licence"),
         lineage=json.loads(plain("lineage") or "{}"),
     )
-
-
-def _sha256(file: Path) -> str:
-    digest = hashlib.sha256()
-    with file.open("rb") as stream:
-        for block in iter(lambda: stream.read(1 << 20), b""):
-            digest.update(block)
-    return digest.hexdigest()

@@ -10,8 +10,7 @@ from typing import Any, Final
 
 from numpy.typing import NDArray
 
-from motionkit.errors import UsageError
-from motionkit.stage import Tables
+from motionkit.stage import Tables, has_run
 
 #: Every table that a sample can come from.
 TABLES_READ: Final = (
@@ -78,9 +77,7 @@ def near_duplicates(tables: Tables, find: FindGroups | None = None) -> dict[str,
     All videos of the workspace take part, whatever becomes a sample, so that choosing clips
     never changes a group.
     """
-    try:
-        tables.fingerprint("scans")
-    except UsageError:
+    if not has_run(tables, "scans"):
         return {}
     rows = tables.rows("scans", ["video_id", "hash_times_s", "hashes"])
     hashed = (
@@ -102,12 +99,10 @@ def stage_lineage(tables: Tables) -> dict[str, Any]:
     """Table → fingerprint, and stage, version and identity where the workspace records them."""
     found: dict[str, Any] = {}
     for table in TABLES_READ:
-        try:
-            fingerprint = tables.fingerprint(table)
-        except UsageError:
+        if not has_run(tables, table):
             continue
         about = getattr(tables, "current", lambda _: None)(table) or {}
         # The identity holds parameters and weights, and no path of the maker's machine.
         entry = {key: about[key] for key in ("stage", "version", "identity") if key in about}
-        found[table] = {**entry, "fingerprint": fingerprint}
+        found[table] = {**entry, "fingerprint": tables.fingerprint(table)}
     return found

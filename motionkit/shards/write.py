@@ -21,8 +21,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from motionkit.errors import UsageError
+from motionkit.file_hash import sha256_of
 from motionkit.records import SHARDS_VERSION
-from motionkit.shards.manifest import sha256_of
 from motionkit.shards.schema import FORMAT, sample_schema, time_last, writer_options
 
 #: Samples in one row group: what a reader holds in memory at a time, about 2.5 MB of keypoints.

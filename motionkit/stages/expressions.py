@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any, ClassVar, Final
 
 from motionkit.backends.mask_index import MaskIndex, index_masks, read_masks
-from motionkit.errors import InputError, UsageError
+from motionkit.errors import InputError
 from motionkit.rle import union_rle
-from motionkit.stage import Dropped, Item, Kept, Outcome, Tables, clip_id, digest
+from motionkit.stage import Dropped, Item, Kept, Outcome, Tables, clip_id, digest, has_run
 from motionkit.video.mevis import (
     JsonObject,
     MevisSplit,
@@ -181,9 +181,7 @@ def _splits(tables: Tables) -> tuple[list[MevisSplit], dict[str, dict[str, Any]]
 
 def _failed(tables: Tables) -> Iterator[str]:
     """Items that failed before. Those that are not there any more were damage that is mended."""
-    try:
-        tables.fingerprint("expressions")
-    except UsageError:  # the first run
+    if not has_run(tables, "expressions"):
         return
     for row in tables.rows("expressions", [], outcome="failed"):
         yield row["item_id"]

@@ -36,7 +36,7 @@ from motionkit.sources.plain import (
     load_cookies,
 )
 from motionkit.sources.web import PageOptions, fetch_page, need_yt_dlp
-from motionkit.stage import Item, Kept, Outcome, Tables
+from motionkit.stage import Item, Kept, Outcome, Tables, has_run
 
 
 @dataclasses.dataclass(frozen=True)
@@ -133,9 +133,7 @@ class Fetch:
             only = ("item_id", frozenset(self.searches))
             for row in tables.rows("searches", ["query", "links"], only=only):
                 yield from ((link["url"], row["query"]) for link in row["links"])
-        try:
-            tables.fingerprint("downloads")
-        except UsageError:
+        if not has_run(tables, "downloads"):
             return
         # What other calls tried in vain: the engine passes it over, and `retry` reaches it.
         for row in tables.rows("downloads", ["url", "query"], outcome="failed"):

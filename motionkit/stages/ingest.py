@@ -8,18 +8,18 @@ files beside the video (`video.sidecars`).
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import os
 from collections.abc import Container, Iterator
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
-from motionkit.errors import InputError, UsageError
+from motionkit.errors import InputError
+from motionkit.file_hash import sha256_of
 from motionkit.records import TABLES
 from motionkit.sources.listing import SidecarNames, find_sources, manifests_of
 from motionkit.sources.manifest import ManifestIndex
 from motionkit.sources.stretches import apply_rows
-from motionkit.stage import Dropped, Item, Kept, Outcome, Tables, digest
+from motionkit.stage import Dropped, Item, Kept, Outcome, Tables, digest, has_run
 from motionkit.video.decode import choose_decoder
 from motionkit.video.frame_folder import describe_folder, folder_stamp
 from motionkit.video.mevis import MEVIS_FPS
@@ -100,7 +100,7 @@ class Ingest:
                 stamp = _stamp(file.path, beside)
             said = _versions(manifests, file.path)
             yield _Video(file.path, file.source, file.kind, digest([stamp, said], 16), {})
-        if not _there(tables, "downloads"):
+        if not has_run(tables, "downloads"):
             return
         columns = ["path", "url", "size_bytes", "licence", "attempt", *_ABOUT]
         for row in tables.rows("downloads", columns):
@@ -183,19 +183,11 @@ def _versions(manifests: list[ManifestIndex], key: str) -> list[str]:
 
 def _failed_rows(tables: Tables, manifests: list[ManifestIndex]) -> list[str]:
     """Ids of the rows of these manifests that were recorded as bad, by this run or another."""
-    if not manifests or not _there(tables, "videos"):
+    if not manifests or not has_run(tables, "videos"):
         return []
     paths = {str(manifest.path) for manifest in manifests}
     rows = tables.rows("videos", ["path"], outcome="failed", only=("path", paths))
     return sorted(row["item_id"] for row in rows if row["item_id"].startswith("row-"))
-
-
-def _there(tables: Tables, table: str) -> bool:
-    try:
-        tables.fingerprint(table)
-    except UsageError:  # its stage has not run
-        return False
-    return True
 
 
 def _readable(name: str | None) -> str | None:
@@ -222,7 +214,7 @@ def _stamp(path: str, beside: SidecarNames) -> list[Any] | str:
 def describe(path: str, source: str) -> dict[str, Any]:
     """The row of `videos` for one file. Raises InputError as `Ingest.process`."""
     index, found = index_packets(path), survey(path)
-    sha256 = _sha256(path)
+    sha256 = sha256_of(path)
     texts = read_sidecars(path)
     width, height = found.width, found.height
     if found.rotation % 180:
@@ -255,11 +247,3 @@ def describe(path: str, source: str) -> dict[str, Any]:
         "licence": texts.licence,
         "captions": texts.captions,
     }
-
-
-def _sha256(path: str) -> str:
-    total = hashlib.sha256()
-    with Path(path).open("rb") as stream:
-        while block := stream.read(_BLOCK):
-            total.update(block)
-    return total.hexdigest()

@@ -15,7 +15,7 @@ from motionkit.sources.faults import with_retries
 from motionkit.sources.parts import Limits
 from motionkit.sources.plain import load_cookies
 from motionkit.sources.web import PageOptions, check_search_key, need_yt_dlp, search
-from motionkit.stage import Dropped, Item, Kept, Outcome, Tables, digest
+from motionkit.stage import Dropped, Item, Kept, Outcome, Tables, digest, has_run
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,9 +114,7 @@ def _id(query: str, platform: str, most: int) -> str:
 
 def _failed(tables: Tables) -> list[tuple[str, str, int]]:
     """What was searched in vain by other calls: `retry` reaches it."""
-    try:
-        tables.fingerprint("searches")
-    except UsageError:
+    if not has_run(tables, "searches"):
         return []
     rows = tables.rows("searches", ["query", "platform", "most"], outcome="failed")
     return [(row["query"], row["platform"], int(row["most"])) for row in rows]

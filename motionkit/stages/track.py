@@ -18,7 +18,7 @@ from motionkit.backends.masks import find_masks, object_of_person, person_mask
 from motionkit.backends.tracking import MaskTooSmall, PointTracker, grid_in_mask, open_tracker
 from motionkit.errors import InputError, UsageError
 from motionkit.rle import decode_rle
-from motionkit.stage import Dropped, Item, Kept, Lookup, Outcome, Tables, digest
+from motionkit.stage import Dropped, Item, Kept, Lookup, Outcome, Tables, digest, has_run
 
 Frame = NDArray[np.uint8]
 MASKS = ("auto", "file", "person")
@@ -56,7 +56,7 @@ class Track:
     def identity(self, tables: Tables) -> dict[str, Any]:
         """Parameters, the tracker's own identity, and the keypoints. A mask file is a clip's own
         input, and so is an expression: its stamp."""
-        persons = _there(tables, "keypoints") or not _there(tables, "expressions")
+        persons = has_run(tables, "keypoints") or not has_run(tables, "expressions")
         return {
             "grid": self.grid,
             "frames": self.frames,
@@ -68,11 +68,11 @@ class Track:
     def ids(self, tables: Tables) -> Iterator[tuple[str, str | None]]:
         """The clips that have keypoints; the stamp is that of the mask file beside the video.
         Then the clips of expressions; the stamp is that of the expression."""
-        if _there(tables, "keypoints"):
+        if has_run(tables, "keypoints"):
             stamps = self._stamps(tables)
             for row in tables.rows("keypoints", ["video_id"]):
                 yield row["item_id"], stamps.get(row["video_id"])
-        if _there(tables, "expressions"):
+        if has_run(tables, "expressions"):
             read = tables.fingerprint("expressions")
             for row in tables.rows("expressions", ["clip_id", "stamp"]):
                 yield row["clip_id"], digest([read, row["stamp"]], 16)
@@ -80,9 +80,9 @@ class Track:
     def items(self, tables: Tables, wanted: Container[str] | None = None) -> Iterator[Item]:
         """The wanted clips, with the keypoints or the mask of their first frame."""
         videos = tables.lookup("videos", "video_id", ["path", "decoder", "fps"])
-        if _there(tables, "keypoints"):
+        if has_run(tables, "keypoints"):
             yield from self._persons(tables, wanted, videos)
-        if _there(tables, "expressions"):
+        if has_run(tables, "expressions"):
             yield from self._objects(tables, wanted, videos)
 
     def _persons(
@@ -192,14 +192,6 @@ class Track:
             if mask is not None:
                 return mask, "person-keypoints"
         return None
-
-
-def _there(tables: Tables, table: str) -> bool:
-    try:
-        tables.fingerprint(table)
-    except UsageError:
-        return False
-    return True
 
 
 def _place(videos: Lookup, video_id: str) -> dict[str, Any]:

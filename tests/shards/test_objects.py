@@ -11,8 +11,8 @@ import pytest
 
 from motionkit.duplicates.words import BITS, SPACING_S, STRONG, WORDS, pack
 from motionkit.errors import ShardError, UsageError
+from motionkit.file_hash import sha256_of
 from motionkit.shards.build import build_shards
-from motionkit.shards.manifest import sha256_of
 from motionkit.shards.reader import open_shards
 
 
