@@ -145,7 +145,7 @@ def test_through_the_engine_failures_are_rows_and_nothing_is_asked_twice(
     assert counts["failed"] == {"blocked": 1, "dead-link": 1, "rate-limited": 2}
     assert {row["code"] for row in failures(workspace, "fetch")} == set(counts["failed"])
     later = dataclasses.replace(stage, addresses=())  # another call names none of them
-    limited = {item_id(a) for a in addresses if "429" in a or "wait" in a}
+    limited = {item_id(site.url + name) for name in names if "429" in name or "wait" in name}
     done = run_stage(workspace, later, EngineOptions(workers=1), retry=limited.__contains__)
     assert (done.kept, done.failed.total()) == (1, 1)
     assert site.asked["/wait/walk.mp4"] == 2
