@@ -24,7 +24,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 #: Version of the table schemas; written into every part file, checked when read.
-TABLES_VERSION: Final = 2
+TABLES_VERSION: Final = 3
 #: Version of the shard schema.
 SHARDS_VERSION: Final = 2
 
@@ -68,7 +68,7 @@ OUTCOME_FIELDS: Final = _schema(
 CAPTION: Final = pa.struct(
     [
         ("text", pa.string()),
-        ("source", pa.string()),  # sidecar | kinematic | a captioner's name
+        ("source", pa.string()),  # sidecar | kinematic | a captioner's spec, e.g. openai:AuroraCap
         ("detail", pa.string()),  # JSON: file and key, rule names, or model and prompt hash
     ]
 )
@@ -93,6 +93,29 @@ SHOT: Final = pa.struct(
         ("t1_s", pa.float64()),
         ("camera_kind", pa.string()),  # static | pan | tilt | zoom | shake | mixed
         ("range", pa.int32()),  # index into videos.ranges; null where the video has none
+    ]
+)
+
+#: A further person of a shot, where all were asked for; arrays as the columns of `detections`.
+PERSON: Final = pa.struct(
+    [
+        ("boxes", pa.list_(pa.float32())),  # F,5
+        ("keypoints", pa.list_(pa.float32())),  # F,17,3
+        ("person", pa.list_(pa.int32())),  # F
+        ("confidences", pa.list_(pa.uint8())),  # F,17
+        ("speed_bh_s", pa.list_(pa.float32())),  # F
+        ("acceleration_bh_s2", pa.list_(pa.float32())),  # F
+        ("body_height_px", pa.list_(pa.float32())),  # F
+    ]
+)
+
+#: What the audit found in one caption of a clip.
+FLAG: Final = pa.struct(
+    [
+        ("caption", pa.int32()),  # index into captions.captions
+        ("code", pa.string()),  # stable: docs/codes.md
+        ("measured", pa.float64()),
+        ("detail", pa.string()),  # JSON: words, ids, what the keypoints show
     ]
 )
 
@@ -253,7 +276,10 @@ TABLES: Final[Mapping[str, pa.Schema]] = {
         # All S source frames of the shot, so that verdicts need no other table.
         source_times_s=array(pa.float64(), "S+1", "when each is shown, and when the last ends"),
         source_camera=array(pa.float32(), "S", "their camera scores (see scans.camera)"),
+        target=pa.string(),  # largest | central | all
+        others=pa.list_(PERSON),  # the further people where target is all, else null
         backend=pa.string(),
+        precision=pa.string(),  # fp32 | fp16 | bf16; null for the embedded backends
     ),
     # filter; an item is a shot
     "verdicts": _schema(
@@ -278,6 +304,22 @@ TABLES: Final[Mapping[str, pa.Schema]] = {
         ),
         boxes=array(pa.float32(), "F,5", "x0, y0, x1, y1 in pixels, score; all 0 where nobody"),
         backend=pa.string(),
+        precision=pa.string(),
+    ),
+    # masks; an item is a clip
+    "masks": _schema(
+        video_id=pa.string(),
+        clip_id=pa.string(),
+        width=pa.int32(),
+        height=pa.int32(),
+        frames=pa.int32(),
+        ordinals=array(pa.int32(), "frames", "source frame of each mask"),
+        masks=array(
+            pa.string(), "frames", "COCO compressed RLE (counts) of the person; null where unseen"
+        ),
+        mask_source=pa.string(),  # sam2 | yolo-seg | grabcut | file
+        backend=pa.string(),
+        precision=pa.string(),
     ),
     # track; an item is a clip, or an expression's clip
     "tracks": _schema(
@@ -292,14 +334,22 @@ TABLES: Final[Mapping[str, pa.Schema]] = {
         points=array(pa.float32(), "T,N,2", "x, y in pixels"),
         visible=array(pa.bool_(), "T,N", "seen in that frame"),
         confidence=array(pa.float32(), "T,N", "0..1"),
-        mask_source=pa.string(),  # file | person-keypoints
+        mask_source=pa.string(),  # file | expression | person-keypoints | as in masks
         backend=pa.string(),
+        precision=pa.string(),
     ),
     # caption; an item is a clip
     "captions": _schema(
         video_id=pa.string(),
         clip_id=pa.string(),
         captions=pa.list_(CAPTION),
+    ),
+    # audit; an item is a clip
+    "audits": _schema(
+        video_id=pa.string(),
+        clip_id=pa.string(),
+        captions=pa.int32(),  # captions that were looked at
+        flags=pa.list_(FLAG),
     ),
 }
 

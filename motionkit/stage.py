@@ -2,7 +2,16 @@
 
 A stage reads tables, yields the items it could work on, and turns one item into an outcome.
 It writes no files, shows no bars, retries nothing and knows nothing of where it runs: the
-engine owns order, workers, timeouts, progress, resume and atomic output.
+engine owns order, workers, devices, decode-ahead, batches, timeouts, progress, resume and atomic
+output.
+
+How a stage works on its items is its ``mode`` (absent: "items"):
+
+- items: `process` does all of it, in one of many worker processes (decoding, small CPU models).
+- batches: `read` (in a reader process) turns an item into units of model input, `infer` (in the
+  device's process) takes units of several items at once, `finish` makes the outcome.
+- streams: `follow` consumes one item's chunks in their order: models with a memory.
+- calls: `call` gets all chunks of an item, in one of ``at_once`` threads: requests to a server.
 """
 
 from __future__ import annotations
@@ -13,7 +22,14 @@ import json
 from collections.abc import Container, Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from motionkit.errors import UsageError
+
+#: A piece of an item as `read` yields it: arrays by name, whose first axis counts the **units** of
+#: model input (person crops, frames, windows), the same number in each.
+Chunk = dict[str, NDArray[Any]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,6 +136,99 @@ class Stage(Protocol):
     def process(self, item: Item) -> Outcome:
         """Turn one item into a result. Raises for a failure."""
         ...
+
+
+class ReadingStage(Stage, Protocol):
+    """What the modes with a device's process share. ``setup`` loads the models there, on
+    `devices.current()`; readers call `setup_reader` and `read` only."""
+
+    @property
+    def mode(self) -> str:
+        """batches, streams or calls; may depend on the parameters, never on the item."""
+        ...
+
+    def setup_reader(self) -> None:
+        """What a reader process needs (OpenCV's threads, a processor); loads no weights."""
+        ...
+
+    def read(self, item: Item) -> Iterator[Chunk]:
+        """The item's model input, decoded once and in order, in chunks of a few megabytes.
+        Raises for a failure of the item. Nothing at all is a legal answer."""
+        ...
+
+
+class BatchStage(ReadingStage, Protocol):
+    """Mode "batches"."""
+
+    def infer(self, units: Chunk) -> list[Any]:
+        """One small result (arrays, a dataclass) a unit, in their order. The units have one shape
+        and may belong to several items; a result depends on its own unit alone."""
+        ...
+
+    def finish(self, item: Item, results: list[Any]) -> Outcome:
+        """The outcome, from the results of all units of the item in the order of `read`."""
+        ...
+
+
+class StreamStage(ReadingStage, Protocol):
+    """Mode "streams"."""
+
+    def follow(self, item: Item, chunks: Iterator[Chunk]) -> Outcome:
+        """The outcome of one item. A chunk is valid until the next one is asked for."""
+        ...
+
+
+class CallStage(ReadingStage, Protocol):
+    """Mode "calls"."""
+
+    @property
+    def at_once(self) -> int:
+        """Most calls in flight."""
+        ...
+
+    def call(self, item: Item, chunks: list[Chunk]) -> Outcome:
+        """The outcome of one item; called from several threads at once."""
+        ...
+
+
+def mode_of(stage: Stage) -> str:
+    """How a stage works on its items; see the module's text."""
+    return str(getattr(stage, "mode", "items"))
+
+
+def run_alone(stage: Any, item: Item, batch: int = 8) -> Outcome:
+    """One item from beginning to end in this process, whatever the stage's mode: for tests and
+    for looking into one item. Raises what the stage raises."""
+    mode = mode_of(stage)
+    if mode == "items":
+        return stage.process(item)
+    if mode == "streams":
+        return stage.follow(item, stage.read(item))
+    if mode == "calls":
+        return stage.call(item, list(stage.read(item)))
+    results: list[Any] = []
+    for chunk in stage.read(item):
+        for units in pieces(chunk, batch):
+            results += stage.infer(units)
+    return stage.finish(item, results)
+
+
+def units_of(chunk: Chunk) -> int:
+    """Number of units in a chunk."""
+    return len(next(iter(chunk.values()))) if chunk else 0
+
+
+def pieces(chunk: Chunk, most: int) -> Iterator[Chunk]:
+    """A chunk cut into pieces of at most ``most`` units (views)."""
+    for start in range(0, units_of(chunk), most):
+        yield {name: values[start : start + most] for name, values in chunk.items()}
+
+
+def joined(chunks: Sequence[Chunk]) -> Chunk:
+    """Chunks of units of the same shapes as one."""
+    if len(chunks) == 1:
+        return chunks[0]
+    return {name: np.concatenate([chunk[name] for chunk in chunks]) for name in chunks[0]}
 
 
 def has_run(tables: Tables, table: str) -> bool:
