@@ -37,7 +37,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "what_if": BASE | {"stages", "workspace"},
     "explain": BASE | {"stages", "workspace"},
     "engines": BASE | {"stage", "workspace", "devices"},
-    "shards": BASE | {"stage", "workspace", "measures", "duplicates", "mirror", "rle"},
+    "shards": BASE | {"stage", "workspace", "measures", "duplicates", "mirror", "rle", "weights"},
     "exchange": BASE
     | {"shards", "workspace", "stage", "stages", "engines", "video", "sources", "bodies"}
     | {"duplicates", "measures"},

@@ -12,6 +12,8 @@ import dataclasses
 import re
 from typing import Final
 
+from motionkit.weights.licences import licence_of
+
 
 @dataclasses.dataclass(frozen=True)
 class Terms:
@@ -20,20 +22,6 @@ class Terms:
     text: str
     commercial: bool | None
 
-
-_UNKNOWN: Final = Terms("not known to motionkit: see the model's page", None)
-
-#: Licence and use of the backends and captioners, by the first part of their name.
-MODELS: Final[dict[str, Terms]] = {
-    "mediapipe": Terms("Apache-2.0 (code and weights)", True),
-    "lucas-kanade": Terms("Apache-2.0 (motionkit's own, on OpenCV)", True),
-    "kinematic": Terms("Apache-2.0 (motionkit's own rules, no model)", True),
-    "sidecar": Terms("text that came with the videos: see their licence", True),
-    "expression": Terms("text that came with the videos: see their licence", True),
-    "vitpose": Terms("Apache-2.0 (code and weights)", True),
-    "yolo": Terms("AGPL-3.0 (code and weights): commercial use is tied to its terms", False),
-    "cotracker": Terms("CC BY-NC 4.0 (code and weights): no commercial use", False),
-}
 
 _VERSION = r"(?: \d(?: \d)?)?"
 _TAIL = rf"{_VERSION}(?: international| unported| generic| universal)?(?: deed)?"
@@ -75,11 +63,9 @@ def licence_terms(licence: str | None) -> Terms:
 
 
 def model_terms(name: str) -> Terms:
-    """Terms of a backend or captioner by its name (``yolo11``, ``vitpose:b`` …)."""
-    for start, terms in MODELS.items():
-        if re.match(rf"{re.escape(start)}(?![a-z])", name.lower()):
-            return terms
-    return _UNKNOWN
+    """Terms of a backend or captioner by its name (``yolo:yolo11x-pose``, ``vitpose:b`` …)."""
+    licence = licence_of(name)
+    return Terms(licence.text, licence.commercial)
 
 
 def why_not_commercial(licence: str | None, models: list[str]) -> str | None:

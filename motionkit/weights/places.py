@@ -14,7 +14,7 @@ from motionkit.weights.errors import ModelMissing
 
 _KIND: Final = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*")
 # One part of a name. It cannot start with a dot, so neither '..' nor a hidden file is one.
-_PART: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]{0,127}")
+PART: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]{0,127}")
 #: Endings of files that can run code when they are loaded, or that need weights-only loading.
 PICKLES: Final = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".h5", ".msgpack", ".ot")
 #: Files that come with a model and that nothing loads.
@@ -76,7 +76,7 @@ def place_of(spec: str) -> Place:
     plain letters, digits and ``._+-`` never becomes a path."""
     kind, colon, name = spec.partition(":")
     parts = name.split("/")
-    if not colon or not _KIND.fullmatch(kind) or not all(_PART.fullmatch(part) for part in parts):
+    if not colon or not _KIND.fullmatch(kind) or not all(PART.fullmatch(part) for part in parts):
         raise UsageError(
             f"{spec!r} names no model: write KIND:NAME with plain letters.",
             hint="motionkit models list",
