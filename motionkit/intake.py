@@ -104,9 +104,12 @@ def at_work(
     workspace: Workspace, step: str, parameters: Any, engine: EngineOptions
 ) -> tuple[Any, EngineOptions]:
     """A step's parameters and engine as they run in this workspace: `search` and `fetch` are held
-    to their own number of workers and time, and `fetch` is told where the workspace is."""
+    to their own number of workers and time; `fetch`, and `caption` with a captioner, are told where
+    the workspace is."""
+    place = str(workspace.path.absolute())
+    if step == "caption" and parameters.captioner:
+        parameters = dataclasses.replace(parameters, workspace=place)
     if step == "fetch":
-        place = str(workspace.path.absolute())
         parameters = dataclasses.replace(parameters, workspace=place)
         engine = dataclasses.replace(engine, timeout_s=parameters.item_timeout_s)
     if step in ("search", "fetch"):
