@@ -8,17 +8,18 @@ Backends import their packages in ``setup``, never when they are named.
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
 
 from motionkit.errors import UsageError
+from motionkit.stage import Chunk, pieces
 
-#: Specs that this version can run.
-AVAILABLE: tuple[str, ...] = ("mediapipe",)
-#: Names that recipes of the paper use and that this version cannot run.
-NOT_YET: tuple[str, ...] = ("yolo", "vitpose")
+#: Second-pass specs, as they are written.
+POSES: tuple[str, ...] = ("mediapipe", "vitpose", "vitpose:NAME", "mmpose:CONFIG")
+#: First-pass specs, as they are written.
+DETECTORS: tuple[str, ...] = ("mediapipe", "yolo", "yolo:NAME")
 #: Crown beyond the ears, in distances of the ears from the shoulders (adult proportions).
 CROWN = 0.6
 #: Sole beyond the ankle, in shanks.
@@ -118,27 +119,122 @@ class PoseEstimator(Backend, Protocol):
         ...
 
 
-def person_detector(spec: str) -> PersonDetector:
+class BatchedPose(Backend, Protocol):
+    """Second pass by a model that takes many people at once: crops are cut in reader processes and
+    measured in the device's process, those of several clips together."""
+
+    #: Tells the two kinds of estimator apart: True.
+    batched: ClassVar[bool]
+
+    def setup_reader(self) -> None:
+        """What `prepare` needs; loads no weights. Raises like `check`."""
+        ...
+
+    def prepare(self, frames: NDArray[np.uint8], boxes: NDArray[np.floating]) -> Chunk:
+        """One unit of model input for each of ``boxes`` [n, 4] (xyxy pixels) in its frame.
+
+        A box that is not `usable` is marked, and gives zeros: it is never the whole picture.
+        """
+        ...
+
+    def infer(self, units: Chunk) -> list[NDArray[np.float32]]:
+        """Keypoints [17, 3] of every unit, in pixels of the frames that `prepare` was given."""
+        ...
+
+
+def is_batched(estimator: PoseEstimator | BatchedPose) -> TypeGuard[BatchedPose]:
+    """Whether an estimator is of the second kind."""
+    return bool(getattr(estimator, "batched", False))
+
+
+def usable(boxes: NDArray[np.floating], width: int, height: int) -> NDArray[np.bool_]:
+    """Which of ``boxes`` [n, 4] (xyxy pixels) hold some of a picture: finite, with an area, and
+    not all of them beyond its edges. They may reach beyond them."""
+    x0, y0, x1, y1 = np.asarray(boxes, np.float64)[:, :4].T
+    finite = np.isfinite(np.asarray(boxes, np.float64)[:, :4]).all(1)
+    inside = (x0 < width) & (y0 < height) & (x1 > 0) & (y1 > 0)
+    return finite & (x1 > x0) & (y1 > y0) & inside
+
+
+class BatchedDetector(Backend, Protocol):
+    """First pass by a model that takes many frames at once and looks at each by itself: frames are
+    brought to size in reader processes, those of several shots are measured together in the
+    device's process, and who is who is found afterwards."""
+
+    #: Tells the two kinds of detector apart: True.
+    batched: bool
+
+    def setup_reader(self) -> None:
+        """What `prepare` needs; loads no weights. Raises like `check`."""
+        ...
+
+    def prepare(self, frames: NDArray[np.uint8]) -> Chunk:
+        """One unit of model input for each of ``frames`` [n, H, W, 3] RGB."""
+        ...
+
+    def infer(self, units: Chunk) -> list[People]:
+        """The people of every unit, in pixels of the frames that `prepare` was given."""
+        ...
+
+
+def detects_in_batches(
+    detector: PersonDetector | BatchedDetector,
+) -> TypeGuard[BatchedDetector]:
+    """Whether a detector is of the second kind."""
+    return bool(getattr(detector, "batched", False))
+
+
+def person_detector(spec: str) -> PersonDetector | BatchedDetector:
     """The first-pass backend named by ``spec``; UsageError, naming the choices, where unknown."""
+    kind, colon, name = spec.partition(":")
     if spec == "mediapipe":
         from motionkit.backends.mediapipe_pose import MediapipeDetector
 
         return MediapipeDetector()
-    raise _unknown(spec, "people detector")
+    if kind == "yolo" and (name or not colon):
+        from motionkit.backends.yolo import DEFAULT, YoloDetector
+
+        return YoloDetector(name or DEFAULT)
+    raise UsageError(
+        f"There is no people detector named '{spec}'.",
+        hint=f"choose from: {', '.join(DETECTORS)} (docs/people.md)",
+    )
 
 
-def pose_estimator(spec: str) -> PoseEstimator:
-    """The second-pass backend named by ``spec``; UsageError, naming the choices, where unknown."""
+def pose_estimator(spec: str, *, flip_test: bool = True) -> PoseEstimator | BatchedPose:
+    """The second-pass backend named by ``spec``; UsageError, naming the choices, where unknown.
+
+    ``flip_test`` is for the models that have one (docs/pose.md); mediapipe has none.
+    """
+    kind, _, name = spec.partition(":")
     if spec == "mediapipe":
         from motionkit.backends.mediapipe_pose import MediapipePose
 
         return MediapipePose()
-    raise _unknown(spec, "pose estimator")
+    if kind == "vitpose" and name != "":
+        from motionkit.backends.vitpose import VitPose
+
+        return VitPose(name, flip_test)
+    if spec == "vitpose":
+        from motionkit.backends.vitpose import HUGE, VitPose
+
+        return VitPose(HUGE, flip_test)
+    if kind == "mmpose" and name:
+        from motionkit.backends.mmpose_topdown import MMPose
+
+        return MMPose(name, flip_test)
+    choices = ", ".join(POSES)
+    raise UsageError(f"There is no pose estimator named '{spec}'.", hint=f"choose from: {choices}")
 
 
-def _unknown(spec: str, kind: str) -> UsageError:
-    if spec.partition(":")[0] in NOT_YET:
-        message = f"The {kind} '{spec}' is not in this version of motionkit."
-    else:
-        message = f"There is no {kind} named '{spec}'."
-    return UsageError(message, hint=f"choose from: {', '.join(AVAILABLE)}")
+def measure(
+    estimator: PoseEstimator | BatchedPose,
+    frames: NDArray[np.uint8],
+    boxes: NDArray[np.floating],
+) -> NDArray[np.float32]:
+    """Keypoints [n, 17, 3] by either kind of estimator, in this process, one unit at a time where
+    it takes batches. For looking into single pictures; the stage `pose` batches."""
+    if not is_batched(estimator):
+        return estimator.estimate(frames, boxes)  # type: ignore[union-attr]
+    units = estimator.prepare(frames, boxes)
+    return np.stack([estimator.infer(unit)[0] for unit in pieces(units, 1)])

@@ -1,7 +1,9 @@
 """`pose`, the second pass: the keypoints of every kept clip at a constant rate.
 
 The chosen person is the one in the box that the first pass followed; each source frame is
-decoded and measured once, however often the output rate shows it.
+decoded and measured once, however often the output rate shows it. mediapipe follows a person
+through a clip and works item by item; the other models measure crops, those of several clips and
+people in one batch.
 """
 
 from __future__ import annotations
@@ -14,11 +16,18 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from motionkit.backends.people import PoseEstimator, body_box, pose_estimator
+from motionkit import devices
+from motionkit.backends.people import (
+    BatchedPose,
+    PoseEstimator,
+    body_box,
+    is_batched,
+    pose_estimator,
+)
 from motionkit.errors import InputError, UsageError
 from motionkit.records import unflatten
-from motionkit.stage import Dropped, Item, Kept, Outcome, Tables
-from motionkit.video.decode import read_frames
+from motionkit.stage import Chunk, Dropped, Item, Kept, Outcome, Tables
+from motionkit.video.decode import FrameChunk, read_frames
 from motionkit.video.resample import resample_ordinals
 
 
@@ -27,13 +36,16 @@ class Pose:
     """Measure the keypoints of every clip."""
 
     backend: str = "mediapipe"
-    """Who measures keypoints: 'mediapipe'."""
+    """Who measures keypoints: 'mediapipe', 'vitpose' (ViTPose-H), 'vitpose:NAME' or
+    'mmpose:CONFIG' (docs/pose.md)."""
     fps: float = 30.0
     """Output frames per second."""
     found_share_min: float = 0.5
     """A clip with the person in a smaller share of its frames is dropped: keypoints-missing."""
     max_height: int = 1080
     """Higher pictures are shrunk to this many pixels before they are measured."""
+    flip_test: bool = True
+    """ViTPose and mmpose: measure the mirrored picture as well and average; twice the time."""
 
     name: ClassVar[str] = "pose"
     version: ClassVar[int] = 2
@@ -45,12 +57,19 @@ class Pose:
             raise UsageError(f"--fps must lie above 0 and not above 240, not {self.fps}")
         if not 0 <= self.found_share_min <= 1:
             raise UsageError(f"--found-share-min is a share of 0 to 1, not {self.found_share_min}")
-        object.__setattr__(self, "_estimator", pose_estimator(self.backend))
+        object.__setattr__(
+            self, "_estimator", pose_estimator(self.backend, flip_test=self.flip_test)
+        )
 
     @property
-    def estimator(self) -> PoseEstimator:
+    def estimator(self) -> PoseEstimator | BatchedPose:
         """The backend; its models are loaded by `setup` only."""
         return getattr(self, "_estimator")  # noqa: B009 - not a field: it is no parameter
+
+    @property
+    def mode(self) -> str:
+        """See `motionkit.stage`; by the backend."""
+        return "batches" if is_batched(self.estimator) else "items"
 
     def identity(self, tables: Tables) -> dict[str, Any]:
         """Parameters, backend and weights, and what was read.
@@ -59,8 +78,10 @@ class Pose:
         clip which another threshold keeps as well is not measured again.
         """
         tables.fingerprint("verdicts")  # says which command comes first, where it has not run
+        parameters = dataclasses.asdict(self)
+        del parameters["flip_test"]  # a matter of the backend, which states it where it has one
         return {
-            **dataclasses.asdict(self),
+            **parameters,
             "backend": {"spec": self.backend, **self.estimator.identity()},
             "videos": tables.fingerprint("videos"),
             "detections": tables.fingerprint("detections"),
@@ -96,18 +117,41 @@ class Pose:
         self.estimator.setup()
 
     def process(self, item: Item) -> Outcome:
-        """M_2D of the clip; Dropped('keypoints-missing') where the person is hardly ever found.
+        """The whole clip, by a backend that works item by item; `finish` says what comes of it.
 
         Raises InputError 'frames-missing' where the video gives fewer frames than it did before.
         """
+        estimator = self.estimator
+        assert not is_batched(estimator)
+        estimator.reset()
+        found = [
+            estimator.estimate(chunk.frames, boxes) * scale  # type: ignore[union-attr]
+            for chunk, boxes, scale in self._look(item.data)
+        ]
+        return self.finish(item, [keypoints for part in found for keypoints in part])
+
+    def setup_reader(self) -> None:
+        """What `read` needs of the backend; no weights."""
+        cv2.setNumThreads(1)
+        self._batched.setup_reader()
+
+    def read(self, item: Item) -> Iterator[Chunk]:
+        """The person's crops, one for each source frame that is shown. Raises like `process`."""
+        for chunk, boxes, scale in self._look(item.data):
+            units = self._batched.prepare(chunk.frames, boxes)
+            yield {**units, "scale": np.repeat(scale[None], len(boxes), 0)}
+
+    def infer(self, units: Chunk) -> list[NDArray[np.float32]]:
+        """Keypoints [17, 3] of each unit, in pixels of the video."""
+        found = self._batched.infer({k: v for k, v in units.items() if k != "scale"})
+        return [keypoints * scale for keypoints, scale in zip(found, units["scale"], strict=True)]
+
+    def finish(self, item: Item, results: list[Any]) -> Outcome:
+        """M_2D of the clip, from the keypoints of its source frames; Dropped('keypoints-missing')
+        where the person is hardly ever found."""
         data = item.data
-        times_s = np.asarray(data["times_s"], np.float64)
-        shown = resample_ordinals(times_s, self.fps, float(data["t0_s"]), float(data["t1_s"]))
-        unique, place = np.unique(shown, return_inverse=True)
-        boxes = boxes_between(
-            np.asarray(data["box_times_s"]), np.asarray(data["boxes"]), times_s[unique]
-        )
-        measured = self._look(data, unique + int(data["first"]), boxes)
+        shown, _, place = self._timing(data)
+        measured = np.asarray(results, np.float32).reshape(-1, 17, 3)
         keypoints = measured[place]
         width, height = int(data["width"]), int(data["height"])
         m2d = np.empty((len(shown), 18, 3), np.float32)
@@ -131,39 +175,54 @@ class Pose:
             "m2d": m2d,
             "boxes": out_boxes,
             "backend": self.backend,
+            "precision": devices.current().precision if self.mode == "batches" else None,
         }
         share = float((keypoints[:, :, 2] > 0).any(1).mean())
         if share < self.found_share_min:
             return Dropped("keypoints-missing", share, self.found_share_min, row)
         return Kept(row)
 
+    @property
+    def _batched(self) -> BatchedPose:
+        estimator = self.estimator
+        assert is_batched(estimator)
+        return estimator
+
+    def _timing(
+        self, data: dict[str, Any]
+    ) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int_]]:
+        """Which source frames are shown, counted from the clip's first: one for each output frame,
+        the different ones, and where each output frame stands among these."""
+        times_s = np.asarray(data["times_s"], np.float64)
+        shown = resample_ordinals(times_s, self.fps, float(data["t0_s"]), float(data["t1_s"]))
+        unique, place = np.unique(shown, return_inverse=True)
+        return shown, unique, place
+
     def _look(
-        self, data: dict[str, Any], ordinals: NDArray[np.int32], boxes: NDArray[np.float32]
-    ) -> NDArray[np.float32]:
-        """Keypoints [n, 17, 3] of the frames ``ordinals``, in pixels of the whole picture."""
-        self.estimator.reset()
-        out = np.zeros((len(ordinals), 17, 3), np.float32)
+        self, data: dict[str, Any]
+    ) -> Iterator[tuple[FrameChunk, NDArray[np.float32], NDArray[np.float32]]]:
+        """Every frame that is measured, with the person's boxes [n, 4] in pixels of these frames,
+        and the factors (x, y, 1) from there to pixels of the video."""
+        _, unique, _ = self._timing(data)
+        times_s = np.asarray(data["times_s"], np.float64)[unique]
+        boxes = boxes_between(np.asarray(data["box_times_s"]), np.asarray(data["boxes"]), times_s)
         done = 0
         for chunk in read_frames(
             data["path"],
             decoder=data["decoder"],
-            ordinals=ordinals,
+            ordinals=unique + int(data["first"]),
             max_height=self.max_height,
         ):
             height, width = chunk.frames.shape[1:3]
-            scale = np.array([data["width"] / width, data["height"] / height], np.float32)
+            scale = np.array([data["width"] / width, data["height"] / height, 1], np.float32)
             count = len(chunk.frames)
-            wanted = boxes[done : done + count] / np.concatenate([scale, scale])
-            keypoints = self.estimator.estimate(chunk.frames, wanted)
-            keypoints[:, :, :2] *= scale
-            out[done : done + count] = keypoints
+            yield chunk, boxes[done : done + count] / scale[[0, 1, 0, 1]], scale
             done += count
-        if done != len(ordinals):
+        if done != len(unique):
             raise InputError(
                 "frames-missing",
-                f"{len(ordinals)} frames were asked of {data['path']}, {done} came",
+                f"{len(unique)} frames were asked of {data['path']}, {done} came",
             )
-        return out
 
 
 def _clip_data(clip: dict[str, Any], shot: dict[str, Any], video: dict[str, Any]) -> dict[str, Any]:

@@ -159,5 +159,5 @@ def test_wrong_parameters_are_told() -> None:
         Pose(fps=-1)
     with pytest.raises(UsageError, match="--found-share-min"):
         Pose(found_share_min=2)
-    with pytest.raises(UsageError, match="vitpose"):
-        Pose(backend="vitpose:usyd-community/vitpose-plus-huge")
+    with pytest.raises(UsageError, match="openpose"):
+        Pose(backend="openpose")
