@@ -91,7 +91,15 @@ def generate(
     tokenizer, model, facts = load_model(checkpoint)
     down = tokenizer.config.down
     longest = int(facts["sizes"]["transformer"]["max_tokens"])
-    feature = torch.from_numpy(text_encoder(str(facts["encoder"])).encode([text]))
+    encoder = text_encoder(str(facts["encoder"]))
+    trained_with = facts.get("encoder_weights")
+    if trained_with is not None and trained_with != encoder.identity():
+        raise UsageError(
+            f"{checkpoint} was trained with other weights of the text encoder {facts['encoder']} "
+            f"({trained_with}) than are here ({encoder.identity()}).",
+            hint="put the same weights there, or train again",
+        )
+    feature = torch.from_numpy(encoder.encode([text]))
     if seconds is None:
         length = predicted_lengths(model, feature)
     else:

@@ -30,6 +30,8 @@ from motionkit.training.state import TrainState, rate_at
 #: What `train` leaves in its folder.
 MODEL_FILE = "k2m.safetensors"
 LOG_FILE = "train_log.jsonl"
+#: Features of the captions (`backends.feature_cache`); may be deleted.
+FEATURES = "text_features"
 _RESUME = {"tokenizer": "resume_tokenizer.safetensors", "text": "resume_text.safetensors"}
 
 Log = Callable[[dict[str, Any]], None]
@@ -142,6 +144,9 @@ def train_on(
     log: Log | None = None,
 ) -> TrainSummary:
     """`train` on clips in memory. ``data_hash`` names the data in checkpoints."""
+    from motionkit.backends.feature_cache import FeatureCache
+    from motionkit.backends.text_encoder import text_encoder
+
     if not clips:
         raise TrainingError(
             "the shard set has no training clips.", hint="build shards from more videos"
@@ -149,12 +154,17 @@ def train_on(
     if config.threads is not None:
         torch.set_num_threads(config.threads)
     sizes = config.sizes()
+    # Opened before the hours of the first stage: what is missing is said now.
+    encoder = text_encoder(config.text.encoder)
+    features = dataclasses.replace(sizes.transformer, text_dim=encoder.dim)
+    sizes = dataclasses.replace(sizes, transformer=features)
     facts = {
         "kind": "k2m",
         "config": as_table(config),
         "sizes": dataclasses.asdict(sizes),
         "data": data_hash,
         "encoder": config.text.encoder,
+        "encoder_weights": encoder.identity(),
     }
     clock = _Clock(config.max_minutes)
     metrics = _Metrics(out / LOG_FILE, log)
@@ -180,8 +190,9 @@ def train_on(
         one.seed_codebooks(tokenizer)  # stopped before its time, or steps < seed_codebooks
     tokenizer.eval()
 
-    torch.manual_seed(config.seed + 1)
-    cache = cache_tokens(tokenizer, clips, config.text)
+    kept: FeatureCache[str] = FeatureCache(out / FEATURES, encoder)
+    cache = cache_tokens(tokenizer, clips, config.text, kept)
+    torch.manual_seed(config.seed + 1)  # whether features were computed or found makes no odds
     text = TextToTokens(sizes)
     text.fit_text(cache.features)
     x = config.text
@@ -227,7 +238,9 @@ def _start(
     path = out / _RESUME[stage]
     if path.exists():
         _, saved = load_checkpoint(path)
-        for key in ("config", "data"):
+        for key in ("config", "data", "encoder_weights"):
+            if key == "encoder_weights" and key not in saved:
+                continue  # written before this was kept
             if saved.get(key) != json.loads(json.dumps(facts[key])):
                 raise UsageError(
                     f"{out} holds a training with another {key}.",

@@ -73,7 +73,8 @@ class TextTraining:
     """The residual transformer learns at every this many steps; it costs as much as the rest.
     1 where its layers are drawn (`transformer.sampled_layers`) and there is time to train it."""
     encoder: str = "minilm"
-    """Text encoder (backends.text_encoder)."""
+    """Text encoder: minilm (embedded), or a CLIP of the models folder,
+    clip:openai/clip-vit-base-patch32. The size of its features is taken from it."""
     shifts: int = 1
     """Every clip is tokenised from this many starts, a frame apart: different tokens, same
     motion. Mirrored clips come beside them, with left and right swapped in the text."""

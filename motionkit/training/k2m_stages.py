@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from motionkit.backends.text_encoder import TextEncoder
 from motionkit.bodies.limits import pose_limits
 from motionkit.errors import TrainingError
 from motionkit.mirror import mirrored_text
@@ -178,10 +179,10 @@ class TokenCache:
 
 
 @torch.no_grad()
-def cache_tokens(model: Tokenizer, clips: list[Clip], config: TextTraining) -> TokenCache:
+def cache_tokens(
+    model: Tokenizer, clips: list[Clip], config: TextTraining, encoder: TextEncoder
+) -> TokenCache:
     """Tokenises every clip once per shift and mirror; encodes every distinct text once."""
-    from motionkit.backends.text_encoder import text_encoder
-
     model.eval()
     names: dict[str, int] = {}
     tokens, texts, views = [], [], []
@@ -204,7 +205,7 @@ def cache_tokens(model: Tokenizer, clips: list[Clip], config: TextTraining) -> T
             "no training clip has a caption, so text-to-motion has nothing to learn from.",
             hint="run 'motionkit caption' and build the shards again",
         )
-    features = torch.from_numpy(text_encoder(config.encoder).encode(list(names)))
+    features = torch.from_numpy(encoder.encode(list(names)))
     return TokenCache(tokens, texts, features, views)
 
 

@@ -19,12 +19,15 @@ from motionkit.generation.k2m import _on_the_floor, generate, slug, to_world  # 
 from motionkit.models.k2m.config import PRESETS, small  # noqa: E402
 from motionkit.models.k2m.tokenizer import Tokenizer  # noqa: E402
 from motionkit.models.k2m.transformers import TextToTokens  # noqa: E402
-from motionkit.training.checkpoint import pack, save_checkpoint  # noqa: E402
+from motionkit.training.checkpoint import load_checkpoint, pack, save_checkpoint  # noqa: E402
 from motionkit.training.k2m_config import as_table  # noqa: E402
 
 
 class Words:
     dim = 384
+
+    def identity(self) -> dict[str, str]:
+        return {"name": "words"}
 
     def encode(self, texts: list[str]) -> np.ndarray:
         rows = [np.random.default_rng(list(t.encode())).normal(size=384) for t in texts]
@@ -72,6 +75,18 @@ def test_the_seed_decides_the_files(checkpoint: Path, tmp_path: Path) -> None:
     assert digest(make("a", 1)) == digest(make("b", 1))
     assert digest(make("a", 1))[0] != digest(make("c", 2))[0]
     assert make("a", 1)[0].name == "a-person-walks-1.npz"
+
+
+def test_other_weights_of_the_encoder_are_refused(checkpoint: Path, tmp_path: Path) -> None:
+    tensors, facts = load_checkpoint(checkpoint)
+    for weights, fits in ((Words().identity(), True), ({"name": "words", "weights": "x"}, False)):
+        path = tmp_path / "k2m.safetensors"
+        save_checkpoint(path, tensors, {**facts, "encoder_weights": weights})
+        if fits:
+            generate(path, "a person walks", out=tmp_path, seconds=1.0, formats=())
+        else:
+            with pytest.raises(UsageError, match="trained with other weights"):
+                generate(path, "a person walks", out=tmp_path, seconds=1.0, formats=())
 
 
 def test_files_hold_the_motion_that_is_returned(checkpoint: Path, tmp_path: Path) -> None:

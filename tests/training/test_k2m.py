@@ -162,6 +162,35 @@ def test_another_configuration_does_not_resume(tmp_path: Path) -> None:
         run(tmp_path, seed=5)
 
 
+def test_the_encoder_decides_the_size_and_is_compared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    class Wide(Words):
+        dim = 40
+        weights = "one"
+
+        def identity(self) -> dict[str, str]:
+            return {"name": "wide", "weights": self.weights}
+
+        def encode(self, texts: list[str]) -> np.ndarray:
+            asked.extend(texts)
+            return super().encode(texts)[:, :40]
+
+    monkeypatch.setattr("motionkit.backends.text_encoder.text_encoder", lambda name: Wide())
+    train_on(config(), clips=clips(), val=[], data_hash="abc", out=tmp_path)
+    _, _, facts = load_model(tmp_path)
+    assert facts["sizes"]["transformer"]["text_dim"] == 40
+    assert facts["encoder_weights"] == {"name": "wide", "weights": "one"}
+    assert sorted(asked) == ["a person waves the left hand", "a person waves the right hand"]
+    train_on(config(), clips=clips(), val=[], data_hash="abc", out=tmp_path)
+    assert len(asked) == 2  # kept in the folder's text_features
+    monkeypatch.setattr(Wide, "weights", "two")
+    with pytest.raises(UsageError, match="another encoder_weights"):
+        train_on(config(), clips=clips(), val=[], data_hash="abc", out=tmp_path)
+
+
 def test_a_loss_that_is_not_finite_stops_before_the_weights(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -71,7 +71,7 @@ class TransformerConfig:
     feed_forward: int = 1024
     dropout: float = 0.2
     text_dim: int = 384
-    """Size of the text feature (384: MiniLM, 512: CLIP)."""
+    """Size of the text feature; training takes it from the text encoder (384: MiniLM)."""
     max_tokens: int = 80
     """Longest motion in tokens; 75 are 10 s at 30 fps and 4 frames a token."""
     sampled_layers: int | None = None
