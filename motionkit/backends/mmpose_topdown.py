@@ -16,6 +16,7 @@ import contextlib
 import dataclasses
 import importlib.util
 import pickle
+import re
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -251,8 +252,10 @@ def _checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, Any] | None]:
         with torch.serialization.safe_globals(_plain_types()):
             data = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
+        named = re.search(r"GLOBAL ([\w.]+)", str(error))
         raise UsageError(
-            f"{path} holds more than weights and is not loaded: {str(error).splitlines()[0]}",
+            f"{path} holds more than weights ({named[1] if named else 'a damaged pickle'}) and is "
+            "not loaded",
             hint="publish it with mmpose's tools/misc/publish_model.py first",
         ) from error
     state = data.get("state_dict", data)
@@ -270,7 +273,8 @@ def _plain_types() -> list[Any]:
         for core in ("core", "_core")
         for function, name in ((rebuild, "_reconstruct"), (number, "scalar"))
     ]
-    return [np.ndarray, np.dtype, *kinds, *both]
+    empty = [(bytes, f"{module}.bytes") for module in ("builtins", "__builtin__")]
+    return [np.ndarray, np.dtype, *kinds, *both, *empty]
 
 
 def _load(model: Any, state: dict[str, Any], spec: str) -> None:
