@@ -76,11 +76,7 @@ def find(wanted: str = "auto", precision: str = "auto") -> tuple[list[Device], s
     """
     if precision not in PRECISIONS:
         raise UsageError(f"--precision is one of {', '.join(PRECISIONS)}, not '{precision}'")
-    try:
-        import torch
-    except ImportError as error:
-        raise MissingExtraError("torch", "train", needed_for="models on a device") from error
-    there = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    there = 0 if wanted == "cpu" else _cuda_devices()
     note = None
     if wanted == "auto":
         names = [f"cuda:{i}" for i in range(there)] or ["cpu"]
@@ -101,6 +97,14 @@ def find(wanted: str = "auto", precision: str = "auto") -> tuple[list[Device], s
     if len(set(names)) < len(names):
         raise UsageError(f"--device {wanted} names a device twice")
     return [Device(name, _precision(name, precision)) for name in names], note
+
+
+def _cuda_devices() -> int:
+    try:
+        import torch
+    except ImportError as error:
+        raise MissingExtraError("torch", "train", needed_for="models on a device") from error
+    return torch.cuda.device_count() if torch.cuda.is_available() else 0
 
 
 def _precision(name: str, wanted: str) -> str:

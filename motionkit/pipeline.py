@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from motionkit.engines.local import EngineOptions, Progress, StageSummary, run_s
 from motionkit.errors import UsageError
 from motionkit.intake import INTAKE, again, at_work, intake_steps
 from motionkit.recipes import STEPS, Recipe, build, parameters_of
+from motionkit.run_log import record
 from motionkit.workspace import Workspace, publish
 
 #: The steps that are stages of the engine; the rest have functions of their own below.
@@ -26,6 +28,7 @@ STAGES = (
     "detect",
     "filter",
     "pose",
+    "masks",
     "track",
     "caption",
 )
@@ -92,6 +95,7 @@ def run_recipe(
     engine: EngineOptions | None = None,
     progress: Progress | None = None,
     on_step: Callable[[StepResult], None] | None = None,
+    say: Callable[[str], None] | None = None,
 ) -> list[StepResult]:
     """Run every step of ``recipe``; what is done already is not done again.
 
@@ -102,9 +106,20 @@ def run_recipe(
     options = engine or recipe.engine
     write_resolved(workspace, recipe)
     results: list[StepResult] = []
-    for step, parameters in intake_steps(recipe.steps, sources).items():
+    steps = intake_steps(recipe.steps, sources)
+    for step, parameters in steps.items():  # a missing model is told now, not in ten hours
+        check = getattr(parameters, "check", None)
+        if check is not None and step not in INTAKE:
+            check()
+    for step, parameters in steps.items():
         result = run_step(
-            workspace, step, parameters, options, recipe=recipe.resolved(), progress=progress
+            workspace,
+            step,
+            parameters,
+            options,
+            recipe=recipe.resolved(),
+            progress=progress,
+            say=say,
         )
         results.append(result)
         if on_step is not None:
@@ -120,11 +135,37 @@ def run_step(
     *,
     recipe: dict[str, Any] | None = None,
     progress: Progress | None = None,
+    say: Callable[[str], None] | None = None,
 ) -> StepResult:
-    """Run one step by name."""
+    """Run one step by name, and record what it took (`run_log`). ``say`` takes remarks for
+    people."""
+    started = time.monotonic()
+    summary: dict[str, Any] | None = None
+    try:
+        result = _run_step(workspace, step, parameters, engine, recipe, progress, say)
+        summary = result.summary
+        return result
+    except KeyboardInterrupt:
+        summary = {"stopped": True}
+        raise
+    finally:
+        # A call that was refused, or found nothing to do, is no run.
+        if summary is not None and summary.get("processed", 1):
+            record(workspace, step, time.monotonic() - started, summary, engine.workers)
+
+
+def _run_step(
+    workspace: Workspace,
+    step: str,
+    parameters: Any,
+    engine: EngineOptions,
+    recipe: dict[str, Any] | None,
+    progress: Progress | None,
+    say: Callable[[str], None] | None,
+) -> StepResult:
     if step in STAGES:
         parameters, engine = at_work(workspace, step, parameters, engine)
-        summary = run_stage(workspace, parameters, engine, progress=progress)
+        summary = run_stage(workspace, parameters, engine, progress=progress, say=say)
         return StepResult(step, summary.as_dict(), describe(summary), summary.failed.total())
     if step == "shards":
         return make_shards(workspace, parameters, recipe)

@@ -67,6 +67,15 @@ class Dropped:
 Outcome = Kept | Dropped
 
 
+class Early(Exception):  # an outcome, and no error
+    """Raised by `ReadingStage.read` where the item's outcome is known without the model (a mask
+    too small, nobody there): ``outcome`` becomes the item's row."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        super().__init__(outcome)
+        self.outcome = outcome
+
+
 class Lookup(Protocol):
     """Rows of a table by one of their columns; see `Tables.lookup`."""
 
@@ -153,7 +162,8 @@ class ReadingStage(Stage, Protocol):
 
     def read(self, item: Item) -> Iterator[Chunk]:
         """The item's model input, decoded once and in order, in chunks of a few megabytes.
-        Raises for a failure of the item. Nothing at all is a legal answer."""
+        Raises for a failure of the item, and `Early` where its outcome is already known. Nothing
+        at all is a legal answer."""
         ...
 
 
@@ -202,15 +212,18 @@ def run_alone(stage: Any, item: Item, batch: int = 8) -> Outcome:
     mode = mode_of(stage)
     if mode == "items":
         return stage.process(item)
-    if mode == "streams":
-        return stage.follow(item, stage.read(item))
-    if mode == "calls":
-        return stage.call(item, list(stage.read(item)))
-    results: list[Any] = []
-    for chunk in stage.read(item):
-        for units in pieces(chunk, batch):
-            results += stage.infer(units)
-    return stage.finish(item, results)
+    try:
+        if mode == "streams":
+            return stage.follow(item, stage.read(item))
+        if mode == "calls":
+            return stage.call(item, list(stage.read(item)))
+        results: list[Any] = []
+        for chunk in stage.read(item):
+            for units in pieces(chunk, batch):
+                results += stage.infer(units)
+        return stage.finish(item, results)
+    except Early as early:
+        return early.outcome
 
 
 def units_of(chunk: Chunk) -> int:

@@ -24,6 +24,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "mirror": set(),
     "rle": set(),
     "workspace": BASE | {"row_index"},
+    "run_log": BASE | {"workspace"},
+    "forecast": BASE | {"workspace", "run_log"},
     "status": BASE | {"workspace", "row_index", "engines"},
     "catalogue": BASE | {"workspace", "conditions", "status"},
     "duplicates": set(),

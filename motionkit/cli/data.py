@@ -11,6 +11,9 @@ from motionkit.cli.app import app
 from motionkit.cli.console import Console
 from motionkit.cli.steps import (
     STEP_EPILOG,
+    Batch,
+    Device,
+    Precision,
     Settings,
     Timeout,
     Workers,
@@ -119,12 +122,25 @@ def detect(
     settings: Settings = None,
     workers: Workers = 0,
     timeout: Timeout = 900.0,
+    device: Device = "auto",
+    precision: Precision = "auto",
+    batch: Batch = 0,
 ) -> None:
     """First pass: find the person in every shot.
 
     Example: motionkit detect --backend mediapipe
     """
-    run_command(context, "detect", {"backend": backend}, settings, workers, timeout)
+    run_command(
+        context,
+        "detect",
+        {"backend": backend},
+        settings,
+        workers,
+        timeout,
+        device=device,
+        precision=precision,
+        batch=batch,
+    )
 
 
 @app.command("filter", epilog=STEP_EPILOG)
@@ -183,7 +199,14 @@ def filter_(
         show_verdicts(
             console,
             workspace,
-            execute(console, workspace, "filter", {}, chosen, workers, timeout),
+            execute(
+                console,
+                workspace,
+                "filter",
+                {},
+                chosen,
+                EngineOptions(workers=workers, timeout_s=timeout),
+            ),
         )
 
 
@@ -194,12 +217,25 @@ def pose(
     settings: Settings = None,
     workers: Workers = 0,
     timeout: Timeout = 900.0,
+    device: Device = "auto",
+    precision: Precision = "auto",
+    batch: Batch = 0,
 ) -> None:
     """Second pass: 17 keypoints a frame at 30 frames a second, for every kept clip.
 
     Example: motionkit pose --backend mediapipe
     """
-    run_command(context, "pose", {"backend": backend}, settings, workers, timeout)
+    run_command(
+        context,
+        "pose",
+        {"backend": backend},
+        settings,
+        workers,
+        timeout,
+        device=device,
+        precision=precision,
+        batch=batch,
+    )
 
 
 @app.command(epilog=STEP_EPILOG)
@@ -211,30 +247,70 @@ def track(
     settings: Settings = None,
     workers: Workers = 0,
     timeout: Timeout = 900.0,
+    device: Device = "auto",
+    precision: Precision = "auto",
+    batch: Batch = 0,
 ) -> None:
     """Follow a grid of points on the person (or inside a mask file) through each clip.
 
     Example: motionkit track --grid 6
     """
     given = {"grid": grid, "frames": frames, "backend": backend}
-    run_command(context, "track", given, settings, workers, timeout)
+    run_command(
+        context,
+        "track",
+        given,
+        settings,
+        workers,
+        timeout,
+        device=device,
+        precision=precision,
+        batch=batch,
+    )
 
 
 @app.command(epilog=STEP_EPILOG)
 def caption(
     context: typer.Context,
     source: Annotated[
-        str | None, typer.Option(help="auto, sidecar or kinematic; each is marked as such.")
+        str | None,
+        typer.Option(help="auto, sidecar, model or kinematic; each is marked as such."),
+    ] = None,
+    captioner: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SPEC",
+            help="A model that looks at the clips: openai:MODEL (a server: docs/captions.md) or "
+            'transformers:REPO; "" for none.',
+        ),
+    ] = None,
+    captions_each: Annotated[
+        int | None, typer.Option(min=1, max=2, help="Captions the model writes of a clip.")
     ] = None,
     settings: Settings = None,
     workers: Workers = 0,
     timeout: Timeout = 900.0,
+    device: Device = "auto",
+    precision: Precision = "auto",
+    batch: Batch = 0,
 ) -> None:
-    """Give every clip its captions: from sidecar files, and from what the keypoints show.
+    """Give every clip its captions: from sidecar files, from a model that sees the person in a red
+    box, and from what the keypoints show.
 
-    Example: motionkit caption --source auto
+    Example: motionkit caption --captioner openai:Qwen/Qwen2.5-VL-7B-Instruct
     """
-    run_command(context, "caption", {"source": source}, settings, workers, timeout)
+    given = {"source": source, "captioner": captioner, "captions_each": captions_each}
+    run_command(
+        context,
+        "caption",
+        given,
+        settings,
+        workers,
+        timeout,
+        device=device,
+        precision=precision,
+        batch=batch,
+    )
 
 
 @app.command(

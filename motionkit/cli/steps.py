@@ -28,6 +28,23 @@ Timeout = Annotated[
     float, typer.Option("--timeout", min=1, help="Seconds after which one item counts as failed.")
 ]
 
+Device = Annotated[
+    str,
+    typer.Option(
+        "--device",
+        help="Where the model runs: auto (CUDA, else the CPU), cpu, cuda, cuda:0,cuda:1.",
+    ),
+]
+Precision = Annotated[
+    str, typer.Option("--precision", help="auto (fp16 on CUDA, fp32 on the CPU), fp32, fp16, bf16.")
+]
+Batch = Annotated[
+    int,
+    typer.Option(
+        "--batch", min=0, help="Pictures (or clips) in one call of the model; 0: found by trying."
+    ),
+]
+
 STEP_EPILOG = (
     "Parameters that are not given stay as this workspace used them last. Failed items are "
     "recorded and never stop the run: see motionkit failures. "
@@ -57,11 +74,17 @@ def run_command(
     timeout: float,
     *,
     create: bool = False,
+    device: str = "auto",
+    precision: str = "auto",
+    batch: int = 0,
 ) -> StepResult:
     """Run one stage over the workspace and print its summary."""
     console: Console = context.obj
     workspace = console.workspace(create=create)
-    result = execute(console, workspace, step, given, settings, workers, timeout)
+    engine = EngineOptions(
+        workers=workers, timeout_s=timeout, device=device, precision=precision, batch=batch
+    )
+    result = execute(console, workspace, step, given, settings, engine)
     show(console, result)
     return result
 
@@ -72,13 +95,11 @@ def execute(
     step: str,
     given: dict[str, Any],
     settings: list[str] | None,
-    workers: int,
-    timeout: float,
+    engine: EngineOptions,
 ) -> StepResult:
     """Run one stage over the workspace."""
     stage = parameters(workspace, step, given, settings)
-    engine = EngineOptions(workers=workers, timeout_s=timeout)
-    return run_step(workspace, step, stage, engine, progress=console.progress())
+    return run_step(workspace, step, stage, engine, progress=console.progress(), say=console.say)
 
 
 def show(console: Console, result: StepResult) -> None:

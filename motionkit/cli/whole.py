@@ -10,7 +10,7 @@ import typer
 
 from motionkit.cli.app import app
 from motionkit.cli.console import Console
-from motionkit.cli.steps import Workers
+from motionkit.cli.steps import Batch, Device, Precision, Workers
 from motionkit.engines.local import EngineOptions
 from motionkit.pipeline import StepResult, run_recipe
 
@@ -32,6 +32,9 @@ def run(
         float | None,
         typer.Option("--timeout", min=1, help="Seconds after which one item counts as failed."),
     ] = None,
+    device: Device | None = None,
+    precision: Precision | None = None,
+    batch: Batch = 0,
 ) -> None:
     """Run a whole recipe. What is done already is not done again; failed items never stop it.
 
@@ -42,16 +45,21 @@ def run(
 
     console: Console = context.obj
     loaded = load_recipe(recipe)
-    engine: EngineOptions = loaded.engine
-    if workers:
-        engine = dataclasses.replace(engine, workers=workers)
-    if timeout is not None:
-        engine = dataclasses.replace(engine, timeout_s=timeout)
+    asked = {
+        "workers": workers or None,
+        "timeout_s": timeout,
+        "device": device,
+        "precision": precision,
+        "batch": batch or None,
+    }
+    given = {key: value for key, value in asked.items() if value is not None}
+    engine: EngineOptions = dataclasses.replace(loaded.engine, **given)
     workspace = console.workspace(create=True)
     results = run_recipe(
         workspace, loaded, source or [], engine=engine,
         progress=console.progress(),
         on_step=lambda result: console.say(f"{result.step:<10} {result.line}"),
+        say=console.say,
     )  # fmt: skip
     failed = len(failures(workspace))  # of this run and of those before
     lines = [f"done: {loaded.title}, in {console.workspace_path}"]

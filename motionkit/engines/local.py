@@ -19,10 +19,13 @@ from typing import Any
 
 import numpy as np
 
+from motionkit import devices
+from motionkit.engines.device_loop import LoopOptions
+from motionkit.engines.device_worker import device_replies
 from motionkit.engines.heartbeat import Heartbeat
 from motionkit.engines.worker import Worker, WorkerReply, run_one, wait
 from motionkit.errors import MotionkitError
-from motionkit.stage import Item, Stage, fingerprint_of
+from motionkit.stage import Item, Stage, fingerprint_of, mode_of
 from motionkit.workspace import Workspace
 
 _FLUSH_SECONDS = 5.0
@@ -37,11 +40,18 @@ class EngineOptions:
     """How a stage is run; never part of a fingerprint."""
 
     workers: int = 0
-    """Worker processes; 0 means one a core."""
+    """Worker processes; 0 means one a core. Where a model runs on a device, the processes that
+    decode ahead of each device; 0: as many as keep it busy."""
     timeout_s: float = 900.0
     """Longest time for one item; a slower one is recorded as failed with code `timeout`."""
     max_failures: int = 0
     """Stop the run after this many failed items; 0 means never."""
+    device: str = "auto"
+    """Where models run: auto (every CUDA device, else the CPU), cpu, cuda, or cuda:0,cuda:1."""
+    precision: str = "auto"
+    """fp32, fp16 or bf16; auto is fp16 on CUDA and fp32 on the CPU. Rows say which it was."""
+    batch: int = 0
+    """Units in one call of the model; 0: a few on the CPU, found by trying on CUDA."""
 
 
 @dataclasses.dataclass
@@ -56,6 +66,8 @@ class StageSummary:
     dropped: Counter[str] = dataclasses.field(default_factory=Counter)
     failed: Counter[str] = dataclasses.field(default_factory=Counter)
     seconds: float = 0.0
+    devices: list[str] = dataclasses.field(default_factory=list)
+    """Where the models ran, e.g. 'cuda:0 fp16'; empty where the stage has none."""
 
     @property
     def processed(self) -> int:
@@ -73,6 +85,7 @@ class StageSummary:
             "failed": dict(sorted(self.failed.items())),
             "seconds": round(self.seconds, 2),
             "fingerprint": self.fingerprint,
+            **({"devices": self.devices} if self.devices else {}),
         }
 
 
@@ -88,10 +101,12 @@ def run_stage(
     *,
     retry: Callable[[str], bool] | None = None,
     progress: Progress | None = None,
+    say: Callable[[str], None] | None = None,
 ) -> StageSummary:
     """Run ``stage`` over every item that has no row of its fingerprint and stamp yet.
 
-    ``retry`` says for the id of a failed item whether to try it again (default: no).
+    ``retry`` says for the id of a failed item whether to try it again (default: no). ``say`` takes
+    remarks for people (where the models run, and why not on a GPU).
     Raises MotionkitError where the stage cannot start at all (a missing extra, an upstream
     stage that has not run) or where ``max_failures`` was reached; never for a single item.
     """
@@ -133,6 +148,8 @@ def run_stage(
     total = len(attempts)
     del done, seen
     if total:
+        loops = _loops(stage, options, total, say)
+        summary.devices = [f"{each.device.name} {each.device.precision}" for each in loops]
         output = _Output(workspace, stage, summary)
         heartbeat.begin(total)
         if progress is not None:
@@ -140,7 +157,7 @@ def run_stage(
         try:
             items = _each_once(stage.items(workspace, attempts), attempts)
             for reply, item in _replies(
-                stage, items, total, options, lambda: heartbeat.beat(summary.processed)
+                stage, items, total, options, loops, lambda: heartbeat.beat(summary.processed)
             ):
                 output.add(reply, attempts[item.id], item.stamp)
                 heartbeat.beat(summary.processed)
@@ -175,9 +192,13 @@ def _replies(
     items: Iterator[Item],
     total: int,
     options: EngineOptions,
+    loops: list[LoopOptions],
     tick: Callable[[], None],
 ) -> Iterator[tuple[WorkerReply, Item]]:
     """Every item's reply. ``tick`` is called about every second, however long one item takes."""
+    if loops:
+        yield from device_replies(stage, items, loops, tick)
+        return
     if getattr(stage, "in_process", False):  # no decoding, no model: nothing that could crash
         stage.setup()
         for item in items:
@@ -206,6 +227,32 @@ def _replies(
     finally:
         for worker in workers:
             worker.stop()
+
+
+def _loops(
+    stage: Stage, options: EngineOptions, total: int, say: Callable[[str], None] | None
+) -> list[LoopOptions]:
+    """How each device is fed; empty for a stage that needs none."""
+    mode = mode_of(stage)
+    if mode == "items":
+        return []
+    cores = os.cpu_count() or 1
+    needs_device = getattr(stage, "needs_device", True)  # a captioner elsewhere needs none
+    if needs_device:
+        found, note = devices.find(options.device, options.precision)
+        if note is not None and say is not None:
+            say(f"{stage.name}: {note}")
+    else:
+        found = [devices.Device()]
+    found = found[:total]
+    on_cpu = not found[0].is_cuda
+    # A model on the CPU wants the cores itself, and is slower than one decoder.
+    readers = options.workers or (1 + cores // 8 if on_cpu else max(1, min(8, cores // len(found))))
+    if on_cpu and needs_device:
+        found = [dataclasses.replace(each, threads=cores) for each in found]
+    return [
+        LoopOptions(each, min(readers, total), options.batch, options.timeout_s) for each in found
+    ]
 
 
 class _Output:

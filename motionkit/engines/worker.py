@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import multiprocessing
 import multiprocessing.connection
-import os
 import signal
 import time
-import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
-from motionkit.errors import InputError, MotionkitError
-from motionkit.stage import Dropped, Item, Kept, Stage
+from motionkit.engines.reader import SPAWN, Failure, death_of, threads
+from motionkit.errors import MotionkitError
+from motionkit.stage import Dropped, Item, Kept, Outcome, Stage
 
-_SPAWN = multiprocessing.get_context("spawn")  # fork and threaded libraries don't mix
-_START_TIMEOUT_S = 300.0
-_TRACEBACK_CHARACTERS = 8000
+_START_TIMEOUT_S = 600.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,25 +32,37 @@ class WorkerReply:
 
 
 def run_one(stage: Stage, item: Item) -> WorkerReply:
-    """Process one item; an exception becomes a failed reply.
-
-    A stage may have a method ``context(item)``: columns that are known before the work (the
-    path, the ids), so that a failed row says what it is about.
-    """
-    context = getattr(stage, "context", None)
-    known: dict[str, Any] = context(item) if context is not None else {}
+    """Process one item; an exception becomes a failed reply."""
     try:
         outcome = stage.process(item)
     except Exception as error:  # noqa: BLE001 - whatever an item raises is that item's failure
-        return WorkerReply(
-            item.id,
-            "failed",
-            row=known,
-            reason=error.code if isinstance(error, InputError) else type(error).__name__,
-            error_type=type(error).__name__,
-            error_message=str(error) or type(error).__name__,
-            error_traceback=traceback.format_exc()[-_TRACEBACK_CHARACTERS:],
-        )
+        return failed_reply(stage, item, Failure.of(error))
+    return as_reply(stage, item, outcome)
+
+
+def known_columns(stage: Stage, item: Item) -> dict[str, Any]:
+    """Columns that are known before the work (the path, the ids), so that a failed row says what
+    it is about: a stage may have a method ``context(item)``."""
+    context = getattr(stage, "context", None)
+    return context(item) if context is not None else {}
+
+
+def failed_reply(stage: Stage, item: Item, failure: Failure) -> WorkerReply:
+    """The reply of an item that failed."""
+    return WorkerReply(
+        item.id,
+        "failed",
+        row=known_columns(stage, item),
+        reason=failure.code,
+        error_type=failure.type,
+        error_message=failure.message,
+        error_traceback=failure.traceback or None,
+    )
+
+
+def as_reply(stage: Stage, item: Item, outcome: Outcome) -> WorkerReply:
+    """The reply of an item that was kept or dropped."""
+    known = known_columns(stage, item)
     if isinstance(outcome, Kept):
         return WorkerReply(item.id, "kept", row={**known, **outcome.row})
     if isinstance(outcome, Dropped):
@@ -67,7 +74,7 @@ def run_one(stage: Stage, item: Item) -> WorkerReply:
             measured=outcome.measured,
             threshold=outcome.threshold,
         )
-    raise AssertionError(f"{stage.name}.process returned {type(outcome).__name__}")
+    raise AssertionError(f"{stage.name} returned {type(outcome).__name__} for an item")
 
 
 class Worker:
@@ -86,11 +93,11 @@ class Worker:
         return self._item is not None
 
     def _spawn(self) -> None:
-        self.pipe, theirs = _SPAWN.Pipe()
-        self._process = _SPAWN.Process(
+        self.pipe, theirs = SPAWN.Pipe()
+        self._process = SPAWN.Process(
             target=_serve, args=(theirs, self._stage), daemon=True, name=f"motionkit-{id(self)}"
         )
-        with _one_thread_each():
+        with threads(1):
             self._process.start()
         theirs.close()
         self._ready = False
@@ -100,26 +107,8 @@ class Worker:
         every second meanwhile."""
         if self._ready:
             return
-        message: Any = None
-        end = time.monotonic() + _START_TIMEOUT_S
-        while not (said := self.pipe.poll(1.0)) and time.monotonic() < end:
-            tick()
-        if said:
-            try:
-                message = self.pipe.recv()
-            except (EOFError, ConnectionError):
-                message = None
-        if message == "ready":
-            self._ready = True
-            return
-        self._kill()
-        if isinstance(message, MotionkitError):
-            raise message
-        what = message if isinstance(message, str) else self._death()
-        raise MotionkitError(
-            f"{self._stage.name}: a worker could not start: {what}",
-            hint="check the installation with: motionkit doctor",
-        )
+        await_started(self.pipe, self._process, self._stage.name, tick)
+        self._ready = True
 
     def start(self, item: Item, timeout_s: float) -> None:
         """Hand over an item."""
@@ -174,22 +163,36 @@ class Worker:
         self._process.join()
 
     def _death(self) -> str:
-        code = self._process.exitcode
-        if code is not None and code < 0:
-            return f"was ended by signal {-code} ({signal.Signals(-code).name})"
-        return f"ended with exit code {code}"
+        return death_of(self._process.exitcode)
 
 
-@contextlib.contextmanager
-def _one_thread_each() -> Iterator[None]:
-    """The cores are shared out to processes: a worker's libraries start with one thread."""
-    names = [n for n in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS") if n not in os.environ]
-    os.environ.update(dict.fromkeys(names, "1"))
-    try:
-        yield
-    finally:
-        for name in names:
-            del os.environ[name]
+def await_started(pipe: Any, process: Any, name: str, tick: Callable[[], None]) -> None:
+    """Wait until a worker says that its models are loaded; raises what its ``setup`` raised, and
+    ends the process then."""
+    message: Any = None
+    end = time.monotonic() + _START_TIMEOUT_S
+    while not (said := pipe.poll(1.0)) and time.monotonic() < end:
+        tick()
+    if said:
+        try:
+            message = pipe.recv()
+        except (EOFError, ConnectionError):
+            message = None
+    if message == "ready":
+        return
+    if process.exitcode is None and not isinstance(message, (str, MotionkitError)) and not said:
+        process.kill()
+    process.join(timeout=5.0)
+    if process.exitcode is None:
+        process.kill()
+        process.join()
+    if isinstance(message, MotionkitError):
+        raise message
+    what = message if isinstance(message, str) else f"it {death_of(process.exitcode)}"
+    raise MotionkitError(
+        f"{name}: a worker could not start: {what}",
+        hint="check the installation with: motionkit doctor",
+    )
 
 
 def wait(
@@ -209,15 +212,7 @@ def wait(
 
 
 def _lost(stage: Stage, item: Item, code: str, message: str) -> WorkerReply:
-    context = getattr(stage, "context", None)
-    return WorkerReply(
-        item.id,
-        "failed",
-        row=context(item) if context is not None else {},
-        reason=code,
-        error_type="WorkerLost",
-        error_message=message,
-    )
+    return failed_reply(stage, item, Failure(code, "WorkerLost", message, ""))
 
 
 def _serve(pipe: Any, stage: Stage) -> None:
