@@ -19,14 +19,19 @@ _EPILOG = "Exit codes: 0 done, 1 failed, 2 wrong usage."
 
 @app.command(epilog=_EPILOG)
 def status(context: typer.Context) -> None:
-    """What every stage kept, dropped (by reason), failed at (by code), and has yet to do.
+    """What every stage kept, dropped (by reason), failed at (by code), and has yet to do; where
+    there is a plan, what it predicted beside what came.
 
     Example: motionkit status
     """
     from motionkit.catalogue import status as stage_status
+    from motionkit.cli.plan import compared_lines
+    from motionkit.forecast import compare
 
     console: Console = context.obj
-    stages = stage_status(console.workspace())
+    workspace = console.workspace()
+    stages = stage_status(workspace)
+    compared = compare(workspace, stages)
     lines = []
     for row in stages:
         lines.append([row["stage"], row["kept"], _total(row["dropped"]), _total(row["failed"]),
@@ -38,7 +43,11 @@ def status(context: typer.Context) -> None:
                 text.append(f"  {row['stage']}: {count} {what}: {reason}")
     if not stages:
         text = ["nothing has run in this workspace yet. Start with: motionkit ingest VIDEOS"]
-    console.result({"workspace": str(console.workspace_path), "stages": stages}, text)
+    data: dict[str, Any] = {"workspace": str(console.workspace_path), "stages": stages}
+    if compared is not None:
+        data["plan"] = compared
+        text += compared_lines(compared)
+    console.result(data, text)
 
 
 def _time_left(row: dict[str, Any]) -> str:
