@@ -65,8 +65,10 @@ COMMAND_OF = {
     "detections": "detect",
     "verdicts": "filter",
     "keypoints": "pose",
+    "masks": "masks",
     "tracks": "track",
     "captions": "caption",
+    "audits": "audit",
 }
 
 
