@@ -15,6 +15,8 @@ from motionkit.weights.places import COTRACKER, Place, place_of
 HUB_KINDS: Final = ("vitpose", "sam2", "clip", "transformers")
 #: Kinds whose names are files of the ultralytics releases.
 YOLO_KINDS: Final = ("yolo", "yolo-seg")
+#: What a backend's name alone stands for.
+DEFAULTS: Final = {"yolo": "yolo11x-pose", "vitpose": "usyd-community/vitpose-plus-huge"}
 #: The commits that motionkit was written against.
 COTRACKER_CODE_COMMIT: Final = "82e02e8029753ad4ef13cf06be7f4fc5facdda4d"
 COTRACKER_COMMIT: Final = "b748ec5e5cd4b9f525a94cc544f0be34bbcc22e2"
@@ -98,10 +100,13 @@ def needed_by(backend: str) -> list[str]:
     """The models that a backend's spec needs: itself, nothing for the embedded ones, and for
     CoTracker3 its code beside the weights."""
     kind, _, name = backend.partition(":")
-    if kind == "cotracker3":
-        return [f"cotracker3:{name or 'offline'}", "cotracker3:code"]
+    if kind == "cotracker3":  # without a name, the length of the video decides which
+        return [f"cotracker3:{model}" for model in ([name] if name else COTRACKER)] + [
+            "cotracker3:code"
+        ]
+    name = name or DEFAULTS.get(kind, "")
     if name and kind in (*YOLO_KINDS, *HUB_KINDS):
-        return [place_of(backend).spec]
+        return [place_of(f"{kind}:{name}").spec]
     return []
 
 

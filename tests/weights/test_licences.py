@@ -1,8 +1,9 @@
 import pytest
 
+from motionkit.recipes import load_recipe
 from motionkit.weights.known import KNOWN
 from motionkit.weights.licences import licence_of
-from motionkit.weights.sources import needed_by, needed_by_recipe, source_of
+from motionkit.weights.sources import DEFAULTS, needed_by, needed_by_recipe, source_of
 
 
 @pytest.mark.parametrize(
@@ -47,13 +48,29 @@ def test_every_known_model_has_a_licence_and_a_source() -> None:
         ("kinematic", []),
         ("openai:any-model", []),
         ("yolo:yolo11x-pose", ["yolo:yolo11x-pose"]),
-        ("cotracker3", ["cotracker3:offline", "cotracker3:code"]),
+        ("cotracker3", ["cotracker3:offline", "cotracker3:online", "cotracker3:code"]),
+        ("yolo", ["yolo:yolo11x-pose"]),
         ("cotracker3:online", ["cotracker3:online", "cotracker3:code"]),
         ("vitpose:a/b", ["vitpose:a/b"]),
     ],
 )
 def test_a_backend_needs_its_files_and_cotracker_its_code(backend: str, models: list[str]) -> None:
     assert needed_by(backend) == models
+
+
+def test_plain_names_mean_what_the_backends_mean() -> None:
+    from motionkit.backends import vitpose, yolo
+
+    assert {"yolo": yolo.DEFAULT, "vitpose": vitpose.HUGE} == DEFAULTS
+
+
+def test_the_shipped_recipe_of_the_paper_names_its_models() -> None:
+    resolved = load_recipe("motionweb").resolved()
+    assert needed_by_recipe(resolved) == [
+        "yolo:yolo11x-pose", "vitpose:usyd-community/vitpose-plus-huge",
+        "cotracker3:offline", "cotracker3:code",
+    ]  # fmt: skip
+    assert needed_by_recipe(load_recipe("people").resolved()) == []
 
 
 def test_a_recipe_needs_what_its_parameters_name() -> None:
