@@ -149,10 +149,11 @@ def tokens_of(detail: str | None) -> tuple[int, int]:
         return 0, 0
 
 
-def whole_sentences(text: str, finish: str | None, limit: int = 1000) -> str:
+def whole_sentences(text: str, finish: str | None, limit: int = 990) -> str:
     """``text`` without a sentence that was cut off by a limit of tokens or characters.
 
-    A half sentence teaches a model half sentences. Raises InputError ``caption-cut`` where not
+    A half sentence teaches a model half sentences; ``limit`` lies a little below that of
+    `sidecars.clean_text`. Raises InputError ``caption-cut`` where not
     even one sentence is whole.
     """
     if finish != "length" and len(text) < limit:

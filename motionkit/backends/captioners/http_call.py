@@ -97,13 +97,10 @@ def call(
     late = threading.Event()
     try:
         with _connection(address, timeout_s, late) as (connection, target):
-            connection.connect()
-            if late.is_set():
-                raise TimeoutError
             connection.request(method, target + path, body=body, headers=dict(headers))
-            answer = connection.getresponse()
+            with connection.getresponse() as answer:
+                data = _read(answer)
             declared = answer.headers.get("Content-Length")
-            data = _read(answer)
             whole = len(data) >= int(declared) if declared and declared.isdigit() else None
             if whole is False or (whole is None and late.is_set()):
                 raise http.client.IncompleteRead(b"")
@@ -127,7 +124,7 @@ def _timeout(timeout_s: float) -> InputError:
     return InputError(
         "caption-timeout",
         f"the captioner's server gave no whole answer in {timeout_s:g} s",
-        hint="raise timeout_s, or ask for fewer at once: --set requests=2",
+        hint="raise request_timeout_s, or ask for fewer at once: --set requests=2",
     )
 
 
@@ -152,20 +149,26 @@ def _plain(error: Exception) -> str:
 def _connection(
     address: Address, timeout_s: float, late: threading.Event
 ) -> Iterator[tuple[http.client.HTTPConnection, str]]:
-    """A connection that is shut at the deadline, and what stands before the path of a request."""
+    """An open connection that is shut at the deadline, and what stands before the path of a
+    request."""
     connection, target = _open(address, timeout_s)
+    held: list[socket.socket] = []  # http.client forgets it where an answer has no length
 
     def shut() -> None:
         late.set()
-        held = connection.sock
-        if held is not None:
-            with contextlib.suppress(OSError):  # it was closed just now
-                held.shutdown(socket.SHUT_RDWR)
+        for each in (*held, connection.sock):  # the last one: in the middle of connecting
+            if each is not None:
+                with contextlib.suppress(OSError):  # it was closed just now
+                    each.shutdown(socket.SHUT_RDWR)
 
     watchdog = threading.Timer(timeout_s, shut)
     watchdog.daemon = True
     watchdog.start()
     try:
+        connection.connect()
+        held.append(connection.sock)
+        if late.is_set():
+            raise TimeoutError
         yield connection, target
     finally:
         watchdog.cancel()

@@ -165,4 +165,7 @@ def _libraries() -> tuple[Any, Any, Any]:
         raise MissingExtraError(
             "transformers", "caption", needed_for="a local captioner"
         ) from error
+    import transformers
+
+    transformers.utils.logging.disable_progress_bar()  # it would cut through the run's own
     return torch, AutoModelForImageTextToText, AutoProcessor
