@@ -8,6 +8,7 @@ keypoints are those of `post_process_pose_estimation` (see `heatmaps`).
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import importlib.util
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -89,16 +90,13 @@ class VitPose:
 
         UsageError where it is no model of the 17 COCO keypoints or not the processor's size.
         """
-        import torch
         from transformers import VitPoseForPoseEstimation
 
         self.setup_reader()
         device = devices.current()
         device.prepare()
         folder = str(weights.find(self.spec).path)
-        model = VitPoseForPoseEstimation.from_pretrained(
-            folder, local_files_only=True, dtype=torch.float32
-        )
+        model = VitPoseForPoseEstimation.from_pretrained(folder, local_files_only=True).float()
         size = (self._processor.size["height"], self._processor.size["width"])
         backbone = model.config.backbone_config
         if tuple(backbone.image_size) != size or model.head.conv.out_channels != len(MIRROR):
@@ -215,11 +213,7 @@ def levels_of(processor: Any) -> torch.Tensor:
     import torch
 
     ramp = np.repeat(np.arange(256, dtype=np.uint8).reshape(16, 16, 1), 3, 2)
-    made = processor(
-        [ramp],
-        boxes=None,
-        do_affine_transform=False,
-        input_data_format="channels_last",
-        return_tensors="np",
-    )["pixel_values"]
-    return torch.from_numpy(np.asarray(made[0], np.float32).reshape(3, 256))
+    uncut = copy.copy(processor)
+    uncut.do_affine_transform = False
+    made = uncut([ramp], boxes=None, input_data_format="channels_last", return_tensors="np")
+    return torch.from_numpy(np.asarray(made["pixel_values"][0], np.float32).reshape(3, 256))
