@@ -1,4 +1,8 @@
-"""One person's way through a shot: detections linked over time, and the person to keep."""
+"""One person's way through a shot: detections linked over time, and the person to keep.
+
+`link` is for a detector that follows people itself; `_linking` for one that looks at every frame
+anew.
+"""
 
 from __future__ import annotations
 
@@ -57,28 +61,49 @@ def link(people: Sequence[People], times_s: NDArray[np.float64]) -> list[Trackle
     return tracklets
 
 
-def largest(
+def trusted(
     people: Sequence[People], tracklets: Sequence[Tracklet], score_min: float
-) -> list[tuple[int, int]]:
-    """For each frame (person, place), or (-1, -1) where nobody: one person a frame.
+) -> list[Tracklet]:
+    """The tracklets whose best score is ``score_min`` or more; the others are nobody."""
+    return [t for t in tracklets if boxes_of(people, t)[:, 4].max() >= score_min]
 
-    A tracklet whose best score stays below ``score_min`` is nobody. The tracklet with the
-    largest box height summed over its frames takes its frames, the next takes what is left, and
-    so on: the largest person of a frame, without jumping between two who are alike. Height and
-    not area: an arm held out makes nobody the larger person, and the one who is there all the
-    time wins over one of the same size who comes later.
+
+def by_height(people: Sequence[People], tracklets: Sequence[Tracklet]) -> list[Tracklet]:
+    """Largest first: by the box height summed over a tracklet's frames.
+
+    Height and not area: an arm held out makes nobody the larger person. Summed and not averaged:
+    the one who is there all the time wins over one of the same size who comes later, and over one
+    of twice the size who walks past.
     """
-    chosen = [(-1, -1)] * len(people)
-    ranked = []
-    for tracklet in tracklets:
-        boxes = np.stack(
-            [people[f].boxes[p] for f, p in zip(tracklet.frames, tracklet.places, strict=True)]
-        )
-        if boxes[:, 4].max() >= score_min:
-            height = (boxes[:, 3] - boxes[:, 1]).sum()
-            ranked.append((-float(height), tracklet))
+
+    def key(tracklet: Tracklet) -> tuple[float, int]:
+        boxes = boxes_of(people, tracklet)
+        return -float((boxes[:, 3] - boxes[:, 1]).sum()), tracklet.frames[0]
+
+    return sorted(tracklets, key=key)
+
+
+def by_middle(
+    people: Sequence[People], tracklets: Sequence[Tracklet], width: float, height: float
+) -> list[Tracklet]:
+    """Most central first: by the sum over a tracklet's frames of how near the middle of the box is
+    to that of the picture (1 there, 0 in a corner)."""
+    middle = np.array([width, height]) / 2
+
+    def key(tracklet: Tracklet) -> tuple[float, int]:
+        boxes = boxes_of(people, tracklet).astype(np.float64)
+        away = np.linalg.norm(((boxes[:, :2] + boxes[:, 2:4]) / 2 - middle) / middle, axis=1)
+        return -float((1 - away / np.sqrt(2)).sum()), tracklet.frames[0]
+
+    return sorted(tracklets, key=key)
+
+
+def one_a_frame(frames: int, ranked: Sequence[Tracklet]) -> list[tuple[int, int]]:
+    """For each of ``frames`` (person, place), or (-1, -1) where nobody: the first tracklet takes
+    its frames, the next what is left, and so on; persons are numbered in this order."""
+    chosen = [(-1, -1)] * frames
     person = 0
-    for _, tracklet in sorted(ranked, key=lambda pair: (pair[0], pair[1].frames[0])):
+    for tracklet in ranked:
         free = [
             (frame, place)
             for frame, place in zip(tracklet.frames, tracklet.places, strict=True)
@@ -88,6 +113,12 @@ def largest(
             chosen[frame] = (person, place)
         person += bool(free)
     return chosen
+
+
+def boxes_of(people: Sequence[People], tracklet: Tracklet) -> NDArray[np.float32]:
+    """The boxes [n, 5] of a tracklet."""
+    pairs = zip(tracklet.frames, tracklet.places, strict=True)
+    return np.stack([people[frame].boxes[place] for frame, place in pairs])
 
 
 def _step(a: People, place_a: int, b: People, place_b: int) -> float:

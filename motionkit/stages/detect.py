@@ -8,21 +8,49 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Container, Iterator
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from motionkit.backends.people import People, PersonDetector, person_detector
+from motionkit import devices
+from motionkit.backends.people import (
+    BatchedDetector,
+    People,
+    PersonDetector,
+    detects_in_batches,
+    person_detector,
+)
 from motionkit.errors import InputError, UsageError
-from motionkit.stage import Dropped, Item, Kept, Outcome, Tables
+from motionkit.stage import Chunk, Dropped, Item, Kept, Outcome, Tables
 from motionkit.stages._body_motion import body_heights, motion_scores
-from motionkit.stages._tracklets import largest, link
-from motionkit.video.decode import read_frames
+from motionkit.stages._linking import LINKING, link_apart
+from motionkit.stages._tracklets import (
+    Tracklet,
+    by_height,
+    by_middle,
+    link,
+    one_a_frame,
+    trusted,
+)
+from motionkit.video.decode import FrameChunk, read_frames
 from motionkit.video.resample import resample_ordinals
 
-TARGETS = ("largest",)
+TARGETS = ("largest", "central", "all")
+#: Most people of a shot that are kept where all are asked for: bounds a row of a crowd.
+PEOPLE_MAX = 32
+
+
+@dataclasses.dataclass(frozen=True)
+class Seen:
+    """What a batched detector saw in one frame: ``people`` in pixels of the picture that it was
+    shown, of ``size`` (width, height), at ``time_s``; in ``precision``."""
+
+    people: People
+    size: tuple[int, int]
+    time_s: float
+    precision: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,15 +58,18 @@ class Detect:
     """Find the person of every shot."""
 
     backend: str = "mediapipe"
-    """Who finds people: 'mediapipe'."""
+    """Who finds people: 'mediapipe', or 'yolo:NAME' (yolo11n-pose to yolo11x-pose; 'yolo' is the
+    last)."""
     fps: float = 10.0
     """Frames measured per second of video, by presentation time."""
     target: str = "largest"
-    """Which person is kept where there are several."""
+    """Whom to keep where there are several: 'largest', 'central' (nearest to the middle), or 'all'
+    (each person becomes clips of their own)."""
     score_min: float = 0.75
     """A person whose detector score never reaches this is nobody."""
     people_share_min: float = 0.05
-    """A shot with a person in a smaller share of its measured frames is dropped: no-person."""
+    """A shot with a person in a smaller share of its measured frames is dropped: no-person. Of
+    'all', a further person in a smaller share is left out."""
     max_height: int = 540
     """Higher pictures are shrunk to this many pixels before the detector sees them."""
 
@@ -55,15 +86,23 @@ class Detect:
         object.__setattr__(self, "_detector", person_detector(self.backend))
 
     @property
-    def detector(self) -> PersonDetector:
+    def mode(self) -> str:
+        """batches where the backend takes frames of several shots at once, else items."""
+        return "batches" if detects_in_batches(self.detector) else "items"
+
+    @property
+    def detector(self) -> PersonDetector | BatchedDetector:
         """The backend; its models are loaded by `setup` only."""
         return getattr(self, "_detector")  # noqa: B009 - not a field: it is no parameter
 
     def identity(self, tables: Tables) -> dict[str, Any]:
         """Parameters, backend and weights, and what was read."""
+        backend = {"spec": self.backend, **self.detector.identity()}
+        if detects_in_batches(self.detector):
+            backend["linking"] = LINKING
         return {
             **dataclasses.asdict(self),
-            "backend": {"spec": self.backend, **self.detector.identity()},
+            "backend": backend,
             "videos": tables.fingerprint("videos"),
             "scans": tables.fingerprint("scans"),
         }
@@ -105,56 +144,121 @@ class Detect:
 
         Raises InputError 'frames-missing' where the video gives fewer frames than it did before.
         """
+        people, times_s = self._look(item)
+        return self._outcome(item, people, times_s, link(people, times_s))
+
+    def setup_reader(self) -> None:
+        """What `read` needs; loads no weights."""
+        self._batched.setup_reader()
+
+    def read(self, item: Item) -> Iterator[Chunk]:
+        """The measured frames of the shot as the backend's units, with their size and time."""
+        detector = self._batched
+        for chunk in self._frames(item):
+            count, height, width = chunk.frames.shape[:3]
+            size = np.tile(np.array([width, height], np.int32), (count, 1))
+            yield {**detector.prepare(chunk.frames), "seen_size": size, "seen_s": chunk.times_s}
+
+    def infer(self, units: Chunk) -> list[Seen]:
+        """What is seen in each unit."""
+        precision = devices.current().precision
+        found = self._batched.infer(units)
+        sizes, times = units["seen_size"].tolist(), units["seen_s"].tolist()
+        return [
+            Seen(people, (width, height), time_s, precision)
+            for people, (width, height), time_s in zip(found, sizes, times, strict=True)
+        ]
+
+    def finish(self, item: Item, results: list[Seen]) -> Outcome:
+        """As `process`, from what was seen in all frames of the shot: who is who, and whom to
+        keep."""
         data = item.data
-        first, last = int(data["first"]), int(data["last"])
-        shot_times = np.asarray(data["times_s"], np.float64)
-        ordinals = measured_ordinals(shot_times, self.fps) + first
-        people, times_s = self._look(data, ordinals)
+        people = [
+            _scaled(
+                seen.people,
+                np.array([data["width"] / seen.size[0], data["height"] / seen.size[1]], np.float32),
+            )
+            for seen in results
+        ]
+        times_s = np.array([seen.time_s for seen in results], np.float64)
+        outcome = self._outcome(item, people, times_s, link_apart(people, times_s))
+        outcome.row["precision"] = results[0].precision if results else None
+        return outcome
+
+    @property
+    def _batched(self) -> BatchedDetector:
+        detector = self.detector
+        assert detects_in_batches(detector), "the mode is batches"
+        return detector
+
+    def _frames(self, item: Item) -> Iterator[FrameChunk]:
+        data = item.data
+        return read_frames(
+            data["path"],
+            decoder=data["decoder"],
+            ordinals=self._ordinals(data),
+            max_height=self.max_height,
+        )
+
+    def _ordinals(self, data: dict[str, Any]) -> NDArray[np.int32]:
+        """Source frames of the shot that are measured."""
+        return measured_ordinals(np.asarray(data["times_s"], np.float64), self.fps) + data["first"]
+
+    def _look(self, item: Item) -> tuple[list[People], NDArray[np.float64]]:
+        """The people of the measured frames, in pixels of the whole picture, and the times."""
+        data = item.data
+        detector = cast(PersonDetector, self.detector)  # the mode is items
+        detector.reset()
+        people: list[People] = []
+        times: list[NDArray[np.float64]] = []
+        for chunk in self._frames(item):
+            height, width = chunk.frames.shape[1:3]
+            scale = np.array([data["width"] / width, data["height"] / height], np.float32)
+            found = detector.detect(chunk.frames, chunk.times_s)
+            people += [_scaled(p, scale) for p in found]
+            times.append(chunk.times_s)
+        return people, np.concatenate(times) if times else np.zeros(0)
+
+    def _outcome(
+        self,
+        item: Item,
+        people: list[People],
+        times_s: NDArray[np.float64],
+        tracklets: list[Tracklet],
+    ) -> Outcome:
+        """The row, from everybody in every measured frame."""
+        data = item.data
+        first, ordinals = int(data["first"]), self._ordinals(data)
         if len(people) != len(ordinals):
             raise InputError(
                 "frames-missing",
                 f"{len(ordinals)} frames were asked of {data['path']}, {len(people)} came",
             )
+        known = trusted(people, tracklets, self.score_min)
+        size = (float(data["width"]), float(data["height"]))
+        tracks = chosen_people(people, known, self.target, size, self.people_share_min)
+        columns = [{**t, **motion_columns(t["keypoints"], t["person"], times_s)} for t in tracks]
         row = {
             "video_id": data["video_id"],
             "first": first,
-            "last": last,
+            "last": int(data["last"]),
             "width": data["width"],
             "height": data["height"],
             "ordinals": ordinals,
             "times_s": times_s,
             "camera": camera_between(np.asarray(data["camera"]), ordinals - first),
             "camera_kind": data["camera_kind"],
-            "source_times_s": np.append(shot_times, data["end_s"]),
+            "source_times_s": np.append(np.asarray(data["times_s"], np.float64), data["end_s"]),
             "source_camera": data["camera"],
+            "target": self.target,
+            "others": [_flat(c) for c in columns[1:]] if self.target == "all" else None,
             "backend": self.backend,
-            **chosen_person(people, times_s, self.score_min),
+            **columns[0],
         }
-        row.update(motion_columns(row["keypoints"], row["person"], times_s))
         share = float((row["person"] >= 0).mean())
         if share < self.people_share_min or share == 0:
             return Dropped("no-person", share, self.people_share_min, row)
         return Kept(row)
-
-    def _look(
-        self, data: dict[str, Any], ordinals: NDArray[np.int32]
-    ) -> tuple[list[People], NDArray[np.float64]]:
-        """The people of the frames ``ordinals``, in pixels of the whole picture, and the times."""
-        self.detector.reset()
-        people: list[People] = []
-        times: list[NDArray[np.float64]] = []
-        for chunk in read_frames(
-            data["path"],
-            decoder=data["decoder"],
-            ordinals=ordinals,
-            max_height=self.max_height,
-        ):
-            height, width = chunk.frames.shape[1:3]
-            scale = np.array([data["width"] / width, data["height"] / height], np.float32)
-            found = self.detector.detect(chunk.frames, chunk.times_s)
-            people += [_scaled(p, scale) for p in found]
-            times.append(chunk.times_s)
-        return people, np.concatenate(times) if times else np.zeros(0)
 
 
 def _videos_of(tables: Tables, wanted: Container[str]) -> set[str]:
@@ -193,22 +297,42 @@ def camera_between(
     return out
 
 
-def chosen_person(
-    people: list[People], times_s: NDArray[np.float64], score_min: float
+def chosen_people(
+    people: list[People],
+    tracklets: list[Tracklet],
+    target: str,
+    size: tuple[float, float],
+    share_min: float,
+) -> list[dict[str, NDArray[Any]]]:
+    """Columns boxes [F, 5], keypoints [F, 17, 3] and person [F] of the one kept; of ``target`` all
+    one such set a person, the largest first.
+
+    ``size`` is (width, height) of the picture; further people are in ``share_min`` of the frames
+    at least, and not more than `PEOPLE_MAX` in all.
+    """
+    frames = len(people)
+    if target == "central":
+        return [_columns(people, one_a_frame(frames, by_middle(people, tracklets, *size)))]
+    ranked = by_height(people, tracklets)
+    if target == "largest":
+        return [_columns(people, one_a_frame(frames, ranked))]
+    often = [t for t in ranked if len(t.frames) >= max(share_min * frames, 1)] or ranked[:1]
+    each = [_columns(people, one_a_frame(frames, [t]), i) for i, t in enumerate(often)]
+    return each[:PEOPLE_MAX] or [_columns(people, one_a_frame(frames, []))]
+
+
+def _columns(
+    people: list[People], chosen: list[tuple[int, int]], number: int = 0
 ) -> dict[str, NDArray[Any]]:
-    """Columns boxes [F, 5], keypoints [F, 17, 3] and person [F] of the person kept."""
-    chosen = largest(people, link(people, times_s), score_min)
+    """``chosen`` (person, place) of every frame as columns; persons count from ``number``."""
     boxes = np.zeros((len(people), 5), np.float32)
     keypoints = np.zeros((len(people), 17, 3), np.float32)
     for frame, (person, place) in enumerate(chosen):
         if person >= 0:
             boxes[frame] = people[frame].boxes[place]
             keypoints[frame] = people[frame].keypoints[place]
-    return {
-        "boxes": boxes,
-        "keypoints": keypoints,
-        "person": np.array([person for person, _ in chosen], np.int32),
-    }
+    persons = [person + number if person >= 0 else -1 for person, _ in chosen]
+    return {"boxes": boxes, "keypoints": keypoints, "person": np.array(persons, np.int32)}
 
 
 def motion_columns(
@@ -233,3 +357,8 @@ def _scaled(people: People, scale: NDArray[np.float32]) -> People:
     boxes[:, 2:4] *= scale
     keypoints[:, :, :2] *= scale
     return People(boxes, keypoints)
+
+
+def _flat(columns: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """A person as `records.PERSON` has it."""
+    return {name: values.ravel() for name, values in columns.items()}

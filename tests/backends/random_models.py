@@ -156,7 +156,7 @@ def save_cotracker(models: Path, checkout: Path, *, seed: int = 0) -> None:
             network = build(offline=model == "offline", window_len=window, v2=False)
             # New models hardly move a point, and all have one score. These move by several pixels,
             # and about half of the points are seen.
-            network.updateformer.flow_head.weight.data.normal_(0, 0.02)
+            network.updateformer.flow_head.weight.data.normal_(0, 0.01)
             network.updateformer.vis_conf_head.weight.data.normal_(0, 0.05)
             network.updateformer.vis_conf_head.bias.data.fill_(0.3)
         torch.save(network.state_dict(), folder / f"scaled_{model}.pth")
@@ -209,3 +209,111 @@ def clip_processor() -> Any:
     import transformers
 
     return getattr(transformers, "CLIPImageProcessorPil", None) or transformers.CLIPImageProcessor
+
+
+def save_yolo_seg(
+    models: Path, name: str = "yolo11n-seg", *, seed: int = 0, bias: float = 0
+) -> str:
+    """A YOLO segmentation model of COCO's 80 classes in ``models``; returns ``yolo-seg:NAME``.
+
+    ``bias`` is added to what every place of the picture says of a person being there.
+    """
+    import torch
+
+    from motionkit.backends.ultralytics_import import import_ultralytics
+
+    ultralytics = import_ultralytics("random YOLO weights")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = ultralytics.YOLO(f"{name}.yaml")
+        network = model.model
+        names = {0: "person", **{i: f"thing {i}" for i in range(1, 80)}}
+        network.names, network.task, network.args = names, "segment", dict(model.overrides)
+        norms = [m for m in network.modules() if isinstance(m, torch.nn.BatchNorm2d)]
+        for norm in norms:
+            norm.weight.data.uniform_(0.8, 1.2)
+            norm.momentum = None  # the plain mean over what is seen
+            norm.reset_running_stats()
+        pictures = [
+            torch.rand(2, 3, 256 // size, 256 // size)
+            .repeat_interleave(size, 2)
+            .repeat_interleave(size, 3)
+            for size in (2, 8, 32)
+        ]
+        with torch.no_grad():
+            network.train()(torch.cat(pictures))
+        network.eval()
+    for branch in network.model[-1].cv3:
+        branch[-1].bias.data[0] += bias
+    path = models / "yolo-seg" / f"{name}.pt"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    model.save(path)
+    return f"yolo-seg:{name}"
+
+
+def save_sam2(
+    models: Path, name: str = "random/sam2", *, seed: int = 0, side: int = 128, memory: int = 7
+) -> str:
+    """A small SAM 2 for video, with its processor, in ``models``; returns ``sam2:NAME``.
+
+    ``side``: of the square that pictures are brought to (1024 in the published models).
+    """
+    import torch
+    from transformers import (
+        Sam2HieraDetConfig,
+        Sam2ImageProcessor,
+        Sam2VideoConfig,
+        Sam2VideoModel,
+        Sam2VideoProcessor,
+        Sam2VideoVideoProcessor,
+        Sam2VisionConfig,
+    )
+
+    sizes = [[side // 4] * 2, [side // 8] * 2, [side // 16] * 2]
+    hiera = Sam2HieraDetConfig(
+        hidden_size=16,
+        num_attention_heads=1,
+        image_size=[side, side],
+        blocks_per_stage=[1, 1, 2, 1],
+        embed_dim_per_stage=[16, 32, 64, 128],
+        num_attention_heads_per_stage=[1, 2, 4, 8],
+        window_size_per_stage=[4, 4, 4, 2],
+        global_attention_blocks=[3],
+        window_positional_embedding_background_size=[4, 4],
+    )
+    vision = Sam2VisionConfig(
+        backbone_config=hiera,
+        backbone_channel_list=[128, 64, 32, 16],
+        backbone_feature_sizes=sizes,
+        fpn_hidden_size=128,
+    )
+    config = Sam2VideoConfig(
+        vision_config=vision,
+        prompt_encoder_config={"hidden_size": 128, "image_size": side},
+        mask_decoder_config={"hidden_size": 128, "mlp_dim": 64, "iou_head_hidden_dim": 32},
+        image_size=side,
+        num_maskmem=memory,
+        memory_attention_hidden_size=128,
+        memory_attention_num_layers=1,
+        memory_attention_feed_forward_hidden_size=64,
+        memory_attention_rope_feat_sizes=[side // 16] * 2,
+        memory_encoder_hidden_size=128,
+        memory_encoder_output_channels=64,
+        mask_downsampler_embed_dim=128,
+        memory_fuser_embed_dim=128,
+        memory_fuser_intermediate_dim=64,
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = Sam2VideoModel(config).eval()
+        for parameter in model.parameters():  # so that prompt and memory matter to the result
+            parameter.data.add_(torch.randn_like(parameter), alpha=0.1)
+    folder = models / "sam2" / name
+    model.save_pretrained(folder)
+    square = {"height": side, "width": side}
+    mask = {"height": side // 4, "width": side // 4}
+    Sam2VideoProcessor(
+        image_processor=Sam2ImageProcessor(size=square, mask_size=mask),
+        video_processor=Sam2VideoVideoProcessor(size=square),
+    ).save_pretrained(folder)
+    return f"sam2:{name}"

@@ -9,9 +9,16 @@ import pytest
 
 from motionkit.backends.people import People
 from motionkit.errors import InputError, UsageError
-from motionkit.stage import Dropped, Item, Kept
-from motionkit.stages._tracklets import link
-from motionkit.stages.detect import Detect, camera_between, chosen_person, measured_ordinals
+from motionkit.records import PERSON, TABLES
+from motionkit.stage import Chunk, Dropped, Item, Kept, mode_of, run_alone
+from motionkit.stages._tracklets import link, trusted
+from motionkit.stages.detect import (
+    PEOPLE_MAX,
+    Detect,
+    camera_between,
+    chosen_people,
+    measured_ordinals,
+)
 from tests.stages.fake_tables import FakeTables
 
 
@@ -60,6 +67,14 @@ def test_camera_column_is_the_highest_score_on_the_way() -> None:
     camera = np.array([9.0, 0.1, 0.2, 0.9, 0.3, 0.4, 0.5])
     found = camera_between(camera, np.array([0, 3, 4, 6]))
     assert found.tolist() == pytest.approx([0, 0.9, 0.3, 0.5])
+
+
+def chosen_person(
+    frames: list[People], times_s: np.ndarray, score_min: float, target: str = "largest"
+) -> dict[str, Any]:
+    """The columns of the person kept in a picture of 120 by 100."""
+    tracklets = trusted(frames, link(frames, times_s), score_min)
+    return chosen_people(frames, tracklets, target, (120, 100), 0.05)[0]
 
 
 def test_one_person_is_kept_though_another_is_larger_for_a_moment() -> None:
@@ -192,3 +207,104 @@ def test_what_verdicts_need_is_stored_with_each_frame(tmp_path: Path) -> None:
     assert row["speed_bh_s"][1 : seen.sum()] == pytest.approx(0, abs=1e-3)
     assert (row["body_height_px"][seen] > 1).all()
     assert row["confidences"].tolist() == np.where(seen[:, None], [255] * 17, 0).tolist()
+
+
+def test_the_most_central_person_may_be_the_smaller_one() -> None:
+    frames = [people(person(20, 50, 60), person(65, 50, 30)) for _ in range(10)]
+    kept = chosen_person(frames, np.arange(10) / 10, 0.5, "central")
+    assert kept["person"].tolist() == [0] * 10
+    assert (kept["boxes"][:, 0] > 50).all()
+    # Whoever is in the middle for a moment only is not.
+    frames[5] = people(person(20, 50, 60), person(65, 50, 30), person(60, 50, 20))
+    assert chosen_person(frames, np.arange(10) / 10, 0.5, "central")["boxes"][5, 0] > 55
+
+
+def test_of_all_people_each_has_columns_of_their_own() -> None:
+    frames = [people(person(20, 50, 30), person(80, 50, 60)) for _ in range(40)]
+    frames += [people(person(20, 50, 30)) for _ in range(10)]
+    frames[3] = people(person(20, 50, 30), person(80, 50, 60), person(50, 50, 80))  # for a moment
+    tracklets = trusted(frames, link(frames, np.arange(50) / 10), 0.5)
+    large, small = chosen_people(frames, tracklets, "all", (120, 100), 0.05)
+    assert large["person"].tolist() == [0] * 40 + [-1] * 10
+    assert small["person"].tolist() == [1] * 50
+    assert (large["boxes"][:40, 0] > 60).all() and not large["boxes"][40:].any()
+    assert (small["boxes"][:, 2] < 40).all()
+
+
+def test_of_a_crowd_the_largest_are_kept() -> None:
+    crowd = [person(20.0 + 40 * i, 50, 20.0 + i / 2) for i in range(50)]
+    frames = [people(*crowd) for _ in range(3)]
+    tracklets = trusted(frames, link(frames, np.arange(3) / 10), 0.5)
+    each = chosen_people(frames, tracklets, "all", (2000, 100), 0.05)
+    heights = [one["boxes"][0, 3] - one["boxes"][0, 1] for one in each]
+    assert len(each) == PEOPLE_MAX
+    assert heights == sorted(heights, reverse=True) and heights[0] == pytest.approx(44.5)
+
+
+class FakeBatched:
+    """Sees two people in each picture, placed by its size; counts the units of each call."""
+
+    batched = True
+
+    def __init__(self) -> None:
+        self.calls: list[int] = []
+
+    def prepare(self, frames: np.ndarray) -> Chunk:
+        return {"tiny": frames[:, ::4, ::4]}
+
+    def infer(self, units: Chunk) -> list[People]:
+        self.calls.append(len(units["tiny"]))
+        height, width = (4 * side for side in units["tiny"].shape[1:3])
+        two = (person(width / 4, height / 2, height / 2), person(width / 2, height / 2, height / 4))
+        return [people(*two) for _ in units["tiny"]]
+
+
+def test_a_backend_that_takes_batches_gives_the_same_row(tmp_path: Path) -> None:
+    write_video(tmp_path / "a.mp4", 40)
+    item, fake = make_item(tmp_path / "a.mp4", 40, 6, 36), FakeBatched()
+    stage: Any = stage_with(fake, max_height=24, target="all")
+    assert mode_of(stage) == "batches" and mode_of(Detect()) == "items"
+    outcome = run_alone(stage, item, batch=4)
+    assert isinstance(outcome, Kept)
+    row = outcome.row
+    assert max(fake.calls) == 4 and sum(fake.calls) == 11
+    assert row["ordinals"].tolist() == list(range(6, 37, 3))
+    assert row["times_s"] == pytest.approx(np.arange(6, 37, 3) / 30)
+    assert row["boxes"][0, :4].tolist() == pytest.approx([11.2, 12, 20.8, 36], abs=0.01)
+    assert (row["target"], row["precision"], len(row["others"])) == ("all", "fp32", 1)
+    (other,) = row["others"]
+    assert set(other) == {PERSON.field(i).name for i in range(PERSON.num_fields)}
+    assert other["boxes"].reshape(-1, 5)[0].tolist() == pytest.approx([29.6, 18, 34.4, 30, 0.9])
+    assert other["person"].tolist() == [1] * 11
+    assert set(row) <= set(TABLES["detections"].names)
+
+
+def test_every_column_of_a_target_is_told(tmp_path: Path) -> None:
+    write_video(tmp_path / "a.mp4", 31)
+    for target in ("largest", "central"):
+        row = (
+            stage_with(FakeDetector(), target=target)
+            .process(make_item(tmp_path / "a.mp4", 31, 0, 30))
+            .row
+        )
+        assert (row["target"], row["others"]) == (target, None)
+        assert "precision" not in row
+
+
+def test_a_batched_backend_that_sees_nobody_drops_the_shot(tmp_path: Path) -> None:
+    write_video(tmp_path / "a.mp4", 31)
+    fake: Any = FakeBatched()
+    fake.infer = lambda units: [people() for _ in units["tiny"]]
+    for target in ("largest", "all"):
+        outcome = run_alone(
+            stage_with(fake, target=target), make_item(tmp_path / "a.mp4", 31, 0, 30)
+        )
+        assert isinstance(outcome, Dropped)
+        assert (outcome.reason, outcome.measured) == ("no-person", 0.0)
+
+
+def test_a_shot_that_gives_no_frame_is_a_failure(tmp_path: Path) -> None:
+    write_video(tmp_path / "a.mp4", 20)
+    with pytest.raises(InputError) as error:
+        run_alone(stage_with(FakeBatched()), make_item(tmp_path / "a.mp4", 40, 0, 39))
+    assert error.value.code == "frames-missing"
