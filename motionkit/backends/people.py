@@ -8,7 +8,7 @@ Backends import their packages in ``setup``, never when they are named.
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Protocol, TypeGuard
+from typing import Any, ClassVar, Protocol, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
