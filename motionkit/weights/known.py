@@ -17,30 +17,35 @@ _RUNS: Final = ".pt: can run code when loaded"
 _WEIGHTS: Final = "weights only"
 
 
+#: What models of a kind do.
+_TASKS: Final = {
+    "yolo": "detect", "vitpose": "pose", "mmpose": "pose", "cotracker3": "track",
+    "yolo-seg": "masks", "sam2": "masks", "transformers": "caption", "clip": "encode",
+}  # fmt: skip
+
+
 @dataclasses.dataclass(frozen=True)
 class Known:
     """A model by its spec; ``megabytes`` about, of what is fetched."""
 
     spec: str
-    task: str
     source: str
     megabytes: int
     format: str
 
 
-def _hub(kind: str, task: str, sizes: dict[str, int]) -> list[Known]:
-    return [Known(f"{kind}:{repo}", task, repo, mb, _SAFE) for repo, mb in sizes.items()]
+def _hub(kind: str, sizes: dict[str, int]) -> list[Known]:
+    return [Known(f"{kind}:{repo}", repo, mb, _SAFE) for repo, mb in sizes.items()]
 
 
 #: Any other name of these kinds can be fetched too.
 KNOWN: Final = (
     *(
-        Known(f"yolo:yolo11{size}-pose", "detect", "ultralytics/assets", mb, _RUNS)
+        Known(f"yolo:yolo11{size}-pose", "ultralytics/assets", mb, _RUNS)
         for size, mb in {"n": 6, "s": 20, "m": 42, "l": 53, "x": 118}.items()
     ),
     *_hub(
         "vitpose",
-        "pose",
         {
             "usyd-community/vitpose-plus-small": 133,
             "usyd-community/vitpose-base-simple": 360,
@@ -49,16 +54,15 @@ KNOWN: Final = (
             "usyd-community/vitpose-plus-huge": 3600,
         },
     ),
-    Known("cotracker3:offline", "track", "facebook/cotracker3", 102, _WEIGHTS),
-    Known("cotracker3:online", "track", "facebook/cotracker3", 102, _WEIGHTS),
-    Known("cotracker3:code", "track", "facebookresearch/co-tracker", 1, "code: it is run"),
+    Known("cotracker3:offline", "facebook/cotracker3", 102, _WEIGHTS),
+    Known("cotracker3:online", "facebook/cotracker3", 102, _WEIGHTS),
+    Known("cotracker3:code", "facebookresearch/co-tracker", 1, "code: it is run"),
     *(
-        Known(f"yolo-seg:yolo11{size}-seg", "masks", "ultralytics/assets", mb, _RUNS)
+        Known(f"yolo-seg:yolo11{size}-seg", "ultralytics/assets", mb, _RUNS)
         for size, mb in {"n": 6, "s": 20, "m": 45, "l": 56, "x": 125}.items()
     ),
     *_hub(
         "sam2",
-        "masks",
         {
             "facebook/sam2.1-hiera-tiny": 156,
             "facebook/sam2.1-hiera-small": 184,
@@ -68,12 +72,11 @@ KNOWN: Final = (
     ),
     *_hub(
         "transformers",
-        "caption",
         {"Qwen/Qwen2.5-VL-3B-Instruct": 7500, "Qwen/Qwen2.5-VL-7B-Instruct": 16600},
     ),
-    Known("clip:openai/clip-vit-base-patch32", "encode", "openai/clip-vit-base-patch32", 605,
+    Known("clip:openai/clip-vit-base-patch32", "openai/clip-vit-base-patch32", 605,
           _WEIGHTS),
-    *_hub("clip", "encode", {"openai/clip-vit-large-patch14": 1710}),
+    *_hub("clip", {"openai/clip-vit-large-patch14": 1710}),
 )  # fmt: skip
 
 
@@ -135,7 +138,7 @@ def state_of(spec: str, known: Known | None = None) -> ModelState:
     size = _megabytes(kept) if kept is not None else known.megabytes if known else None
     return ModelState(
         spec=place.spec,
-        task=known.task if known else "",
+        task=_TASKS.get(place.kind, ""),
         state=state,
         megabytes=size,
         licence=licence.text,

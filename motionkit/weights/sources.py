@@ -56,6 +56,10 @@ def hub_endpoint() -> str:
 def source_of(spec: str, revision: str | None = None) -> Hub | Url | Archive:
     """Where ``spec`` is fetched from. UsageError where motionkit cannot fetch it, saying why."""
     place = place_of(spec)
+    if revision is not None and not re.fullmatch(
+        r"[A-Za-z0-9][\w.-]*(?:/[A-Za-z0-9][\w.-]*)*", revision
+    ):
+        raise UsageError(f"{revision!r} is no branch, tag, commit or release")
     if place.kind in YOLO_KINDS:
         return _ultralytics(place, revision)
     if place.kind == "cotracker3":

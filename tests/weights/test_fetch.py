@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import tarfile
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import pytest
 
 from motionkit import weights
 from motionkit.errors import UsageError
+from motionkit.weights import http
 from motionkit.weights import hub as hub_module
 from motionkit.weights.errors import FetchError
 from motionkit.weights.fetch import fetch
@@ -355,6 +357,19 @@ def test_specs_that_cannot_be_fetched_say_why(hub: Hub, spec: str, words: str) -
     with pytest.raises(UsageError, match=words):
         fetch(spec)
     assert hub.asked == []
+
+
+def test_a_revision_is_a_name_and_no_path(hub: Hub) -> None:
+    for revision in ("../../evil", "a b", "", "/x", "v1/../x"):
+        with pytest.raises(UsageError, match="no branch"):
+            fetch("yolo:yolo11n-pose", revision=revision)
+    assert hub.asked == []
+
+
+def test_an_encrypted_way_is_not_left() -> None:
+    request = urllib.request.Request("https://example.org/a")
+    with pytest.raises(FetchError, match="not encrypted"):
+        http._Redirects().redirect_request(request, None, 302, "", {}, "http://example.org/a")
 
 
 def tar(files: dict[str, bytes]) -> bytes:
