@@ -11,16 +11,19 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import dataclasses
-import multiprocessing
+import mmap
+import multiprocessing.reduction
 import os
 import pickle
 import signal
 import sys
+import tempfile
 import traceback
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from motionkit.errors import InputError, MotionkitError
 from motionkit.stage import Chunk, Early, Item, pieces, units_of
@@ -30,6 +33,38 @@ SPAWN = multiprocessing.get_context("spawn")  # fork and threaded libraries don'
 RING_BYTES = 64 << 20
 _ALIGN = 64
 _TRACEBACK_CHARACTERS = 8000
+
+
+class SharedMemory:
+    """``size`` bytes that a process and the one it starts both see; ``bytes`` is them as uint8.
+
+    A file without a name, handed down open: nothing is left behind by a kill, and (on Linux) it
+    needs no room in /dev/shm, whose 64 MB in containers would end a process with SIGBUS.
+    """
+
+    def __init__(self, size: int) -> None:
+        if hasattr(os, "memfd_create"):
+            fd = os.memfd_create("motionkit")
+        else:
+            with tempfile.TemporaryFile() as file:
+                fd = os.dup(file.fileno())
+        os.ftruncate(fd, size)
+        self._open(fd, size)
+
+    def _open(self, fd: int, size: int) -> None:
+        self._fd = fd
+        self.bytes: NDArray[np.uint8] = np.frombuffer(mmap.mmap(fd, size), np.uint8)
+
+    def __getstate__(self) -> tuple[Any, int]:
+        return multiprocessing.reduction.DupFd(self._fd), len(self.bytes)
+
+    def __setstate__(self, state: tuple[Any, int]) -> None:
+        handed, size = state
+        self._open(handed.detach(), size)
+
+    def __del__(self) -> None:
+        if hasattr(self, "_fd"):
+            os.close(self._fd)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,8 +109,7 @@ class Reader:
         self._spawn()
 
     def _spawn(self) -> None:
-        # Anonymous shared memory that is inherited: nothing to unlink after a kill.
-        self._ring: Any = SPAWN.RawArray(ctypes.c_char, self._ring_bytes)
+        self._ring = SharedMemory(self._ring_bytes)
         self.pipe, theirs = SPAWN.Pipe()
         self._process = SPAWN.Process(
             target=_serve, args=(theirs, self._ring, self._stage, os.getpid()), daemon=True
@@ -104,7 +138,7 @@ class Reader:
         """A chunk's arrays: views that hold until `free`."""
         if not message.layout:
             return dict(message.value)
-        ring = np.frombuffer(self._ring, np.uint8)
+        ring = self._ring.bytes
         chunk = {}
         for name, kind, shape, offset in message.layout:
             dtype = np.dtype(kind)
@@ -167,9 +201,9 @@ def end_with(parent: int) -> None:
 class _Ring:
     """Where the next chunk goes; the consumer frees in the order in which it was written."""
 
-    def __init__(self, pipe: Any, memory: Any) -> None:
+    def __init__(self, pipe: Any, memory: SharedMemory) -> None:
         self.pipe = pipe
-        self.bytes = np.frombuffer(memory, np.uint8)
+        self.bytes = memory.bytes
         self.head = 0
         self.used = 0
 
@@ -200,7 +234,7 @@ class _Ring:
         return Message("chunk", item_id, layout=tuple(layout), bytes=skipped + need)
 
 
-def _serve(pipe: Any, memory: Any, stage: Any, parent: int) -> None:
+def _serve(pipe: Any, memory: SharedMemory, stage: Any, parent: int) -> None:
     """The reader's loop, until the consumer closes the pipe or dies."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     end_with(parent)
