@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 
 from motionkit.errors import InputError, UsageError
-from motionkit.stage import Dropped, Item, Kept
+from motionkit.stage import Dropped, Item, Kept, joined, mode_of, run_alone, units_of
 from motionkit.stages.pose import Pose, boxes_between
+from tests.backends.random_models import save_vitpose
 from tests.stages.fake_tables import FakeTables
+from tests.video import encode, films
 
 
 def write_video(path: Path, frames: int, fps: int = 25) -> None:
@@ -42,6 +44,27 @@ class FakeEstimator:
         return out
 
 
+class FakeBatched:
+    """`FakeEstimator` in batches. Its crops tell which units were in one batch."""
+
+    batched = True
+
+    def __init__(self) -> None:
+        self.batches: list[int] = []
+
+    def setup_reader(self) -> None: ...
+
+    def prepare(self, frames: np.ndarray, boxes: np.ndarray) -> dict[str, np.ndarray]:
+        return {"crops": frames[:, :2, :2].copy(), "boxes": np.array(boxes)}
+
+    def infer(self, units: dict[str, np.ndarray]) -> list[np.ndarray]:
+        assert set(units) == {"crops", "boxes"}
+        self.batches.append(len(units["boxes"]))
+        x0, y0, x1, y1 = units["boxes"].T
+        middle = np.stack([(x0 + x1) / 2, (y0 + y1) / 2, 0.8 * (x1 > x0)], 1)
+        return list(np.repeat(middle[:, None], 17, 1).astype(np.float32))
+
+
 def make_item(path: Path, first: int, last: int, fps: int = 25) -> Item:
     times = np.arange(first, last + 1) / fps
     boxes = np.zeros((2, 5), np.float32)
@@ -52,7 +75,7 @@ def make_item(path: Path, first: int, last: int, fps: int = 25) -> Item:
     return Item("v-clip", data)
 
 
-def stage_with(fake: FakeEstimator, **parameters: Any) -> Pose:
+def stage_with(fake: FakeEstimator | FakeBatched, **parameters: Any) -> Pose:
     stage = Pose(**parameters)
     object.__setattr__(stage, "_estimator", fake)
     return stage
@@ -107,6 +130,79 @@ def test_a_file_that_lost_frames_is_a_failure(tmp_path: Path) -> None:
     with pytest.raises(InputError) as error:
         stage_with(FakeEstimator()).process(make_item(tmp_path / "a.mp4", 0, 49))
     assert error.value.code == "frames-missing"
+
+
+@pytest.mark.parametrize("max_height", [1080, 24])
+def test_batches_give_what_items_give(tmp_path: Path, max_height: int) -> None:
+    write_video(tmp_path / "a.mp4", 60)
+    item = make_item(tmp_path / "a.mp4", 5, 54)
+    one_by_one = stage_with(FakeEstimator(), max_height=max_height)
+    batched = stage_with(FakeBatched(), max_height=max_height)
+    assert (mode_of(one_by_one), mode_of(batched)) == ("items", "batches")
+    expected, found = run_alone(one_by_one, item), run_alone(batched, item, batch=7)
+    assert isinstance(found, Kept)
+    assert found.row.keys() == expected.row.keys()
+    for key in ("m2d", "boxes", "ordinals"):
+        np.testing.assert_array_equal(found.row[key], expected.row[key])
+    assert (expected.row["precision"], found.row["precision"]) == (None, "fp32")
+
+
+def test_a_batch_may_hold_clips_of_several_lengths(tmp_path: Path) -> None:
+    write_video(tmp_path / "a.mp4", 60)
+    fake = FakeBatched()
+    stage = stage_with(fake)
+    items = [make_item(tmp_path / "a.mp4", 0, last) for last in (9, 24, 3)]
+    chunks = [list(stage.read(item)) for item in items]
+    results = stage.infer(joined([chunk for read in chunks for chunk in read]))
+    assert fake.batches == [10 + 25 + 4]
+    for item, read in zip(items, chunks, strict=True):
+        count = sum(units_of(chunk) for chunk in read)
+        found = stage.finish(item, results[:count])
+        results = results[count:]
+        assert isinstance(found, Kept)
+        np.testing.assert_array_equal(found.row["m2d"], run_alone(stage, item).row["m2d"])
+
+
+def test_batches_drop_and_fail_as_items_do(tmp_path: Path) -> None:
+    write_video(tmp_path / "a.mp4", 30)
+    stage = stage_with(FakeBatched())
+    with pytest.raises(InputError) as error:
+        run_alone(stage, make_item(tmp_path / "a.mp4", 0, 49))
+    assert error.value.code == "frames-missing"
+    nobody = make_item(tmp_path / "a.mp4", 0, 20)
+    nobody.data["boxes"][:] = 0
+    outcome = run_alone(stage, nobody)
+    assert isinstance(outcome, Dropped)
+    assert (outcome.reason, outcome.measured) == ("keypoints-missing", 0)
+
+
+@pytest.mark.parametrize("clockwise", [0, 90])
+def test_a_turned_video_is_measured_as_it_is_shown(
+    tmp_path: Path, clockwise: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("transformers")
+    from motionkit.backends.people import measure
+    from motionkit.video.decode import read_frames
+
+    monkeypatch.setenv("MOTIONKIT_MODELS", str(tmp_path / "models"))
+    spec = save_vitpose(tmp_path / "models", "tiny", "simple")
+    written = films.with_person(films.still(6), 100, 140)
+    encode.write_video(tmp_path / "a.mp4", written)
+    films.rotated(tmp_path / "a.mp4", tmp_path / "b.mp4", clockwise)
+    (chunk,) = read_frames(str(tmp_path / "b.mp4"))
+    height, width = chunk.frames.shape[1:3]
+    item = make_item(tmp_path / "b.mp4", 0, 4, fps=30)
+    item.data.update(width=width, height=height)
+    item.data["boxes"][:] = [0.3 * width, 0.1 * height, 0.7 * width, 0.9 * height, 1]
+    stage = Pose(backend=spec)
+    stage.setup_reader()
+    stage.setup()
+    found = run_alone(stage, item, batch=3)
+    box = np.tile(item.data["boxes"][0, :4], (5, 1))
+    expected = measure(stage.estimator, chunk.frames[:5], box)
+    assert (found.row["width"], found.row["height"]) == (width, height)
+    assert (width > height) == (clockwise == 0)
+    np.testing.assert_allclose(found.row["m2d"][:, :17], expected, atol=1e-3)
 
 
 def test_boxes_are_straight_lines_between_those_that_were_measured() -> None:
