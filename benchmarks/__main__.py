@@ -15,6 +15,7 @@ NAMES: dict[str, list[str]] = {
     "camera_kinds": [],
     "synth_truth": [],
     "real_videos": [],
+    "coco_images": [],
     "duplicates": ["--videos", "2000"],
     "damaged": [],
     "filter_speed": ["--shots", "20000"],
