@@ -90,7 +90,9 @@ def test_picture_features_are_those_of_the_documented_call(models: Path) -> None
     for picture, feature in zip(pictures(), found, strict=True):
         from PIL import Image
 
-        made = processor(images=Image.fromarray(picture, "RGB"), return_tensors="pt")
+        made = processor(
+            images=Image.fromarray(picture), return_tensors="pt", input_data_format="channels_last"
+        )
         expected = unit(clip.pooled(model.get_image_features(**made)))[0]
         np.testing.assert_allclose(feature, expected, atol=2e-6)
     assert found.dtype == np.float32
