@@ -170,18 +170,20 @@ class MMPose:
         import torch
 
         assert self._model is not None, "setup() comes first"
-        out = np.zeros((len(units["there"]), len(COCO17), 3), np.float32)
-        places = np.flatnonzero(units["there"])
-        if not len(places):
+        there = units["there"]
+        out = np.zeros((len(there), len(COCO17), 3), np.float32)
+        if not there.any():
             return list(out)
+        # All units, so that the model is always called with as many: another number of them
+        # changes the last bits.
         batch = {
-            "inputs": [torch.from_numpy(np.array(units["crops"][i])) for i in places],
-            "data_samples": [self._sample(units, int(i)) for i in places],
+            "inputs": [torch.from_numpy(np.array(crop)) for crop in units["crops"]],
+            "data_samples": [self._sample(units, i) for i in range(len(there))],
         }
         with torch.inference_mode():
             results = self._model.test_step(batch)
-        for i, result in zip(places, results, strict=True):
-            found = result.pred_instances
+        for i in np.flatnonzero(there):
+            found = results[i].pred_instances
             out[i, :, :2] = np.asarray(found.keypoints)[0]
             out[i, :, 2] = np.asarray(found.keypoint_scores)[0].clip(0, 1)
         out[out[:, :, 2] == 0] = 0

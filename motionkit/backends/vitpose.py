@@ -140,7 +140,9 @@ class VitPose:
         out = np.zeros((len(boxes), len(MIRROR), 3), np.float32)
         there = boxes[:, 2] > 0
         if there.any():
-            maps = self._heatmaps(np.ascontiguousarray(units["crops"][there]))
+            # All units, so that the model is always called with as many: another number of them
+            # changes the last bits.
+            maps = self._heatmaps(np.ascontiguousarray(units["crops"]))[there]
             places, values = heatmaps.highest(maps)
             out[there, :, :2] = self._to_picture(places, boxes[there], maps.shape[2:])
             out[there, :, 2] = values.clip(0, 1)
