@@ -130,7 +130,7 @@ def verify(
 
     Example: motionkit models verify yolo:yolo11x-pose
     """
-    from motionkit.weights.known import recorded
+    from motionkit.weights.known import here
     from motionkit.weights.known import verify as verify_one
 
     console: Console = context.obj
@@ -139,7 +139,7 @@ def verify(
     data: list[dict[str, Any]] = []
     lines: list[str] = []
     code = 0
-    for spec in names or recorded():
+    for spec in names or here():
         try:
             kept = verify_one(spec, accept=accept)
         except MotionkitError as error:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from pathlib import Path
 from typing import Final
 
 from motionkit.errors import MotionkitError, UsageError
 from motionkit.weights import record
 from motionkit.weights.licences import licence_of
-from motionkit.weights.places import models_folder, place_of
+from motionkit.weights.places import COTRACKER, models_folder, place_of
+from motionkit.weights.sources import HUB_KINDS, YOLO_KINDS
 
 _SAFE: Final = "safetensors"
 _RUNS: Final = ".pt: can run code when loaded"
@@ -104,21 +104,36 @@ def models() -> list[ModelState]:
     Reads no model: sizes and hashes are those recorded.
     """
     known = {entry.spec: entry for entry in KNOWN}
-    others = [spec for spec in recorded() if spec not in known]
+    others = [spec for spec in here() if spec not in known]
     return [state_of(spec, known.get(spec)) for spec in [*known, *others]]
 
 
-def recorded() -> list[str]:
-    """The specs that have a record in the models folder, sorted."""
+def here() -> list[str]:
+    """The specs of what lies in the models folder, recorded or not, sorted."""
     found = set()
     for path in models_folder().glob("*/**/*.motionkit.json"):
+        found.add(_spec_at(path.with_name(path.name.removesuffix(".motionkit.json"))))
+    for kind in HUB_KINDS:
+        found.update(
+            _spec_at(path.parent) for path in models_folder().glob(f"{kind}/*/*/config.json")
+        )
+    for kind in YOLO_KINDS:
+        found.update(_spec_at(path) for path in models_folder().glob(f"{kind}/*.pt"))
+    return sorted(spec for spec in found if spec is not None)
+
+
+def _spec_at(path: Path) -> str | None:
+    """The spec whose place is ``path``; None where there is none."""
+    kind, *parts = path.relative_to(models_folder()).parts
+    name = "/".join(parts)
+    for guess in (*COTRACKER, name, name.removesuffix(".pt")):
         try:
-            spec = json.loads(path.read_text("utf-8"))["spec"]
-            if place_of(spec).record == path:
-                found.add(str(spec))
-        except (OSError, ValueError, KeyError, TypeError, UsageError):
-            continue  # not a record of ours
-    return sorted(found)
+            place = place_of(f"{kind}:{guess}")
+        except UsageError:
+            continue  # some other file's name
+        if place.path == path:
+            return place.spec
+    return None
 
 
 def state_of(spec: str, known: Known | None = None) -> ModelState:

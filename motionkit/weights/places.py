@@ -21,6 +21,8 @@ PICKLES: Final = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".h5", ".msgpack", ".o
 _BESIDE: Final = re.compile(r"(?i)(?:readme|licen[cs]e|notice|copying|changelog)(?:[._-].*)?")
 #: Single-file models: what the file is called, from the name.
 COTRACKER: Final = {"offline": "scaled_offline.pth", "online": "scaled_online.pth"}
+#: The files of CoTracker3's code: a whole checkout and what fetch takes of it are the same model.
+_CODE: Final = re.compile(r"cotracker/.*\.py|hubconf\.py")
 #: What must be in a checkout of CoTracker3's code.
 COTRACKER_CODE: Final = ("cotracker/predictor.py",)
 
@@ -63,6 +65,8 @@ class Place:
                 )
             return [""]
         names = _loaded(self.path)
+        if (self.kind, self.name) == ("cotracker3", "code"):
+            names = [name for name in names if _CODE.fullmatch(name)]
         lacks = _lacking(self, names)
         if lacks:
             raise ModelMissing(

@@ -11,7 +11,7 @@ import pytest
 from motionkit import weights
 from motionkit.errors import UsageError
 from motionkit.file_hash import sha256_of
-from motionkit.weights.known import models, state_of, verify
+from motionkit.weights.known import here, models, state_of, verify
 from motionkit.weights.places import place_of
 
 SPEC = "vitpose:lab/pose"
@@ -195,10 +195,35 @@ def test_a_broken_record_is_said(folder: Path) -> None:
 def test_the_list_has_the_known_models_and_those_that_are_here(folder: Path) -> None:
     placed(folder)
     weights.find(SPEC)
-    (folder / "vitpose" / "odd.motionkit.json").write_text("no json")
+    (folder / "vitpose" / "odd name.motionkit.json").write_text("no json")
+    (folder / "yolo").mkdir()
+    (folder / "yolo" / "mine.pt").write_bytes(b"PK")
     listed = {model.spec: model for model in models()}
     assert listed["yolo:yolo11x-pose"].state == "absent"
     assert listed["cotracker3:offline"].licence.startswith("CC BY-NC 4.0")
     assert listed[SPEC].state == "present" and listed[SPEC].sha256
+    assert listed["yolo:mine"].state == "present" and listed["yolo:mine"].sha256 is None
+    assert here() == [SPEC, "yolo:mine"]
     (folder / "vitpose" / "lab" / "pose" / "model.safetensors").write_bytes(b"")
     assert state_of(SPEC).state == "broken"
+
+
+def test_a_whole_checkout_and_what_fetch_takes_of_it_are_the_same_code(folder: Path) -> None:
+    code = folder / "cotracker3" / "code"
+    (code / "cotracker").mkdir(parents=True)
+    (code / "cotracker" / "predictor.py").write_text("x = 1")
+    (code / "hubconf.py").write_text("y = 1")
+    first = weights.find("cotracker3:code").sha256
+    (code / "setup.py").write_text("z = 1")
+    (code / "assets").mkdir()
+    (code / "assets" / "apple.mp4").write_bytes(b"film")
+    (code / "cotracker" / "__pycache__").mkdir()
+    (code / "cotracker" / "__pycache__" / "predictor.py").write_text("cached")
+    assert weights.find("cotracker3:code").sha256 == first
+    (code / "cotracker" / "predictor.py").write_text("x = 2")
+    with pytest.raises(weights.ModelChanged):
+        weights.find("cotracker3:code")
+    for name in ("offline", "online"):
+        (folder / "cotracker3" / f"scaled_{name}.pth").write_bytes(name.encode())
+        weights.find(f"cotracker3:{name}")
+    assert here() == ["cotracker3:code", "cotracker3:offline", "cotracker3:online"]
