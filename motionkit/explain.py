@@ -13,10 +13,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
+
 from motionkit.errors import UsageError
 from motionkit.stages._checks import checks_of, moment, remedies
 from motionkit.stages._judge import judge_shots
-from motionkit.stages._scores import COLUMNS, shots_of_rows
+from motionkit.stages._scores import COLUMNS, Shots, shots_of_rows
 from motionkit.stages.filter import Filter, candidate_rows
 from motionkit.workspace import COMMAND_OF, Workspace
 
@@ -46,8 +48,9 @@ class Explanation:
     """``kind`` is video, shot, clip or moment. ``words`` tell the way through the stages.
     ``candidates`` are the stretches it has come to (`records.CANDIDATE`); for a single one
     ``checks`` holds every filter, ``before`` and ``after`` what lies beside it, ``remedies`` the
-    changes that would have kept it, ``frame`` the scores of the moment asked for. ``summary`` is
-    one sentence."""
+    changes that would have kept it, ``frame`` the scores of the moment asked for. ``people`` are
+    stored of the shot, and ``person`` of them (0: the target) the single candidate is. ``summary``
+    is one sentence."""
 
     asked: str
     kind: str
@@ -61,6 +64,8 @@ class Explanation:
     after: str | None = None
     remedies: list[dict[str, float]] = dataclasses.field(default_factory=list)
     frame: dict[str, Any] | None = None
+    person: int | None = None
+    people: int = 1
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for ``--json``."""
@@ -141,7 +146,10 @@ class _About:
         summary += f" ({hours:.1f} s)" if kept else ""
         if not candidates:
             summary = _ending(self.words)
-        return Explanation(self.asked, "video", self.path, self.words, candidates, summary)
+        most = max((c["person"] for c in candidates), default=0) + 1
+        return Explanation(
+            self.asked, "video", self.path, self.words, candidates, summary, people=most
+        )
 
     def shot(self, shot: dict[str, Any]) -> Explanation:
         """Every candidate of a shot."""
@@ -153,9 +161,7 @@ class _About:
             return self._one("shot", shot, row, candidates, 0)
         kept = sum(c["outcome"] == "kept" for c in candidates)
         summary = f"{len(candidates)} stretches judged, {kept} clips kept"
-        return Explanation(
-            self.asked, "shot", self.path, self.words, candidates, summary, shot.get("camera_kind")
-        )
+        return self._several("shot", shot, row, candidates, summary)
 
     def clip(self, shot: dict[str, Any], name: str, first: int, last: int) -> Explanation:
         """A candidate by its id; one that is none under today's thresholds is told as what has
@@ -170,9 +176,7 @@ class _About:
         there = [c for c in candidates if c["first"] <= last and c["last"] >= first]
         told = ", ".join(f"{c['clip_id']} ({c['reason'] or 'kept'})" for c in there) or "nothing"
         summary = f"the thresholds now in force make no such clip; of its frames they make: {told}"
-        return Explanation(
-            self.asked, "clip", self.path, self.words, there, summary, shot.get("camera_kind")
-        )
+        return self._several("clip", shot, row, there, summary)
 
     def moment(self, shots: list[dict[str, Any]], seconds: float) -> Explanation:
         """The candidate that is on screen at a time."""
@@ -187,35 +191,62 @@ class _About:
             return self.stopped("moment", holding[0].get("camera_kind"))
         row, candidates = found
         places = [i for i, c in enumerate(candidates) if c["t0_s"] <= seconds < c["t1_s"]]
-        frame = moment(shots_of_rows([row]), seconds, self.params)
-        if not places:  # between two people
-            summary = "this moment is in no candidate: one person gives way to another"
-            kind = holding[0].get("camera_kind")
-            return Explanation(
-                self.asked, "moment", self.path, self.words, [], summary, kind, frame=frame
-            )
-        one = self._one("moment", holding[0], row, candidates, places[0])
-        return dataclasses.replace(one, frame=frame)
+        person = candidates[places[0]]["person"] if places else 0
+        frame = moment(row.subset(np.array([person])), seconds, self.params)
+        if len(places) == 1:
+            one = self._one("moment", holding[0], row, candidates, places[0])
+            return dataclasses.replace(one, frame=frame)
+        summary = "this moment is in no candidate: one person gives way to another"
+        if places:
+            summary = f"{len(places)} people are on screen; the scores of person {person}"
+        there = [candidates[place] for place in places]
+        return dataclasses.replace(
+            self._several("moment", holding[0], row, there, summary), frame=frame
+        )
 
-    def _judged(self, shot: dict[str, Any]) -> tuple[dict[str, Any], list[dict[str, Any]]] | None:
-        """The stored scores of a shot, and its candidates; None where there are no scores."""
+    def _judged(self, shot: dict[str, Any]) -> tuple[Shots, list[dict[str, Any]]] | None:
+        """The stored scores of a shot, person by person, and its candidates; None where there are
+        no scores."""
         row = self._say("detections", shot["shot_id"], list(COLUMNS))
         if row is None or row["outcome"] == "failed" or row["ordinals"] is None:
             return None
         self._say("verdicts", shot["shot_id"], [])
         shots = shots_of_rows([row])
-        return row, candidate_rows(shots, judge_shots(shots, self.params), self.params)
+        return shots, candidate_rows(shots, judge_shots(shots, self.params), self.params)
+
+    def _several(
+        self,
+        kind: str,
+        shot: dict[str, Any],
+        people: Shots,
+        candidates: list[dict[str, Any]],
+        summary: str,
+    ) -> Explanation:
+        """Candidates of a shot, side by side."""
+        return Explanation(
+            asked=self.asked,
+            kind=kind,
+            path=self.path,
+            words=self.words,
+            candidates=candidates,
+            summary=summary + (f"; {len(people)} people" if len(people) > 1 else ""),
+            camera_kind=shot.get("camera_kind"),
+            people=len(people),
+        )
 
     def _one(
         self,
         kind: str,
         shot: dict[str, Any],
-        row: dict[str, Any],
+        people: Shots,
         candidates: list[dict[str, Any]],
         place: int,
     ) -> Explanation:
         """One candidate with all its numbers."""
-        shots, candidate = shots_of_rows([row]), candidates[place]
+        candidate, person = candidates[place], candidates[place]["person"]
+        place -= next(i for i, c in enumerate(candidates) if c["person"] == person)
+        candidates = [c for c in candidates if c["person"] == person]
+        shots = people.subset(np.array([person]))
         verdicts = judge_shots(shots, self.params)
         kept = candidate["outcome"] == "kept"
         if kept:
@@ -231,12 +262,15 @@ class _About:
             path=self.path,
             words=self.words,
             candidates=[candidate],
-            summary=_sentence(candidate, self.words),
+            summary=_sentence(candidate, self.words)
+            + (f" (person {person} of 0 to {len(people) - 1})" if len(people) > 1 else ""),
             camera_kind=shot.get("camera_kind"),
             checks=[dataclasses.asdict(check) for check in found],
             before=beside[0],
             after=beside[1],
             remedies=[] if kept else remedies(shots, verdicts, place, self.params),
+            person=person,
+            people=len(people),
         )
 
     def _say(

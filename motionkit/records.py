@@ -143,6 +143,7 @@ CANDIDATE: Final = pa.struct(
         ("speed_top_bh_s", pa.float32()),  # highest mean keypoint speed between measured frames
         ("person_share", pa.float32()),  # measured frames with the person in them
         ("body_height_px", pa.float32()),  # mean body height in pixels of the video
+        ("person", pa.int32()),  # whose: 0 the columns of detections, k the k-th of its others
     ]
 )
 

@@ -159,7 +159,7 @@ class GroupLookup:
 
     def __init__(self, index: RowIndex, key: str, columns: list[str]) -> None:
         self._index = index
-        self._columns = columns
+        self._columns, self._leaves = roots_of(columns), leaves_of(columns)
         self._places: dict[str, tuple[int, int, int]] = {}
         self._kept: OrderedDict[tuple[int, int], pa.Table] = OrderedDict()
         for number in range(len(index.parts)):
@@ -183,7 +183,7 @@ class GroupLookup:
         data = self._kept.get((number, group))
         if data is None:
             try:
-                data = self._index.read(number, group, self._columns)
+                data = self._index.read(number, group, self._leaves)
             except (pa.ArrowInvalid, OSError) as error:
                 self._index.damaged(number, error)
                 return None
@@ -192,6 +192,17 @@ class GroupLookup:
                 self._kept.popitem(last=False)
         self._kept.move_to_end((number, group))
         return next(rows_of(data, np.array([place]), self._columns))
+
+
+def leaves_of(columns: Iterable[str]) -> list[str]:
+    """``others.boxes``, a field of a list of structs, as Parquet names it; other names as they
+    are."""
+    return [name.replace(".", ".list.element.", 1) for name in columns]
+
+
+def roots_of(columns: Iterable[str]) -> list[str]:
+    """The columns that ``others.boxes`` and so on are in, each once."""
+    return list(dict.fromkeys(name.partition(".")[0] for name in columns))
 
 
 def rows_of(
@@ -220,7 +231,29 @@ def _values(chunks: pa.ChunkedArray) -> Callable[[int], Any]:
         ends = column.offsets.to_numpy()
         valid = column.is_valid().to_numpy(zero_copy_only=False)
         return lambda row: flat[ends[row] : ends[row + 1]] if valid[row] else None
+    if pa.types.is_list(kind) and _has_arrays(kind.value_type):
+        column = chunks.combine_chunks()
+        column = column.chunk(0) if isinstance(column, pa.ChunkedArray) else column
+        structs, ends = column.values, column.offsets.to_numpy()
+        valid = column.is_valid().to_numpy(zero_copy_only=False)
+        fields = {
+            field.name: _values(pa.chunked_array([structs.field(i)]))
+            for i, field in enumerate(structs.type)
+        }
+        return lambda row: (
+            [{n: v(i) for n, v in fields.items()} for i in range(ends[row], ends[row + 1])]
+            if valid[row]
+            else None
+        )
     return chunks.to_pylist().__getitem__
+
+
+def _has_arrays(kind: pa.DataType) -> bool:
+    """Whether a struct has lists of numbers, which become numpy arrays."""
+    return pa.types.is_struct(kind) and any(
+        pa.types.is_list(field.type) and pa.types.is_primitive(field.type.value_type)
+        for field in kind
+    )
 
 
 def _one(column: pa.ChunkedArray) -> pa.Array:

@@ -98,7 +98,8 @@ class Tables(Protocol):
         """Rows as dicts of Python and numpy values (list columns as flat numpy arrays, lists of
         structs as lists of dicts), ``item_id`` always among them; bounded memory. ``outcome``
         None gives kept, dropped and failed rows alike. ``only`` is a column of strings and the
-        values wanted: other rows are not decoded."""
+        values wanted: other rows are not decoded. A name ``column.field`` reads that field alone
+        of a list of structs; the row has it under ``column``."""
         ...
 
     def elements(self, table: str, column: str, fields: Sequence[str]) -> Iterator[tuple[Any, ...]]:

@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from motionkit.row_index import leaves_of
 from motionkit.stages._judge import FRAME_PARAMETERS, REASONS, Verdicts, frame_codes, judge_shots
 from motionkit.stages._scores import COLUMNS, Shots, shots_of_table
 from motionkit.stages.filter import Filter
@@ -23,7 +24,8 @@ from motionkit.workspace import Workspace
 
 _T = TypeVar("_T")
 _FRAME_ONLY = {name for names in FRAME_PARAMETERS.values() for name in names}
-#: Shots that are judged in one go: enough that array operations cost nothing to start.
+#: Shots, times the people of each, that are judged in one go: enough that array operations cost
+#: nothing to start.
 _TOGETHER = 1024
 #: Called after each group of shots: shots judged so far, and all of them.
 Progress = Callable[[int, int], None]
@@ -126,7 +128,7 @@ def what_if(
     total = len(workspace.index("detections", workspace.fingerprint("detections")))
     for group in stored_shots(workspace):
         _judge_all(group, today, asked)
-        shots += len(group)
+        shots += int(group.row[-1]) + 1
         if progress is not None:
             progress(shots, total)
     return WhatIf(
@@ -144,18 +146,22 @@ def what_if(
 
 
 def stored_shots(workspace: Workspace) -> Iterator[Shots]:
-    """All shots that the first pass measured, some `_TOGETHER` at a time."""
+    """All shots that the first pass measured, with every stored person; some `_TOGETHER` at a
+    time."""
     index = workspace.index("detections", workspace.fingerprint("detections"))
-    groups = index.groups(["outcome", *COLUMNS], None, None)
+    groups = index.groups(leaves_of(["outcome", *COLUMNS]), None, None)
     waiting: list[pa.Table] = []
+    people = 0
     for data, places in _read_ahead(groups):
         measured = pc.not_equal(data.column("outcome"), "failed").to_numpy()[places]
         whole = len(places) == data.num_rows and measured.all()
         waiting.append(data if whole else data.take(pa.array(places[measured])))
-        if sum(rows.num_rows for rows in waiting) >= _TOGETHER:
+        others = pc.sum(pc.list_value_length(waiting[-1].column("others"))).as_py() or 0
+        people += waiting[-1].num_rows + others
+        if people >= _TOGETHER:
             yield shots_of_table(pa.concat_tables(waiting))
-            waiting = []
-    if sum(rows.num_rows for rows in waiting):
+            waiting, people = [], 0
+    if people:
         yield shots_of_table(pa.concat_tables(waiting))
 
 

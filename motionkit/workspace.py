@@ -37,6 +37,8 @@ from motionkit.row_index import (
     GroupLookup,
     RowIndex,
     elements_of,
+    leaves_of,
+    roots_of,
     rows_of,
 )
 
@@ -268,8 +270,8 @@ class Workspace:
         """Latest row of every item of the current fingerprint, as `stage.Tables.rows`."""
         wanted = _checked(table, ["item_id", *columns, *([only[0]] if only else [])])
         index = self.index(table, self.fingerprint(table))
-        for data, places in index.groups(wanted, outcome, only):
-            yield from rows_of(data, places, wanted)
+        for data, places in index.groups(leaves_of(wanted), outcome, only):
+            yield from rows_of(data, places, roots_of(wanted))
 
     def elements(self, table: str, column: str, fields: Sequence[str]) -> Iterator[tuple[Any, ...]]:
         """Fields of listed structs of the kept rows, as `stage.Tables.elements`."""
@@ -419,9 +421,13 @@ def _group_rows(data: pa.Table) -> int:
 
 
 def _checked(table: str, columns: Iterable[str]) -> list[str]:
-    """Column names of a table, each once."""
+    """Column names of a table, each once; ``column.field`` is a field of a list of structs."""
     wanted = list(dict.fromkeys(columns))
-    names = table_schema(table).names
+    schema = table_schema(table)
+    names = set(schema.names)
+    for field in schema:
+        if pa.types.is_list(field.type) and pa.types.is_struct(field.type.value_type):
+            names |= {f"{field.name}.{inner.name}" for inner in field.type.value_type}
     unknown = [name for name in wanted if name not in names]
     if unknown:
         raise AssertionError(f"table {table} has no column {unknown}")

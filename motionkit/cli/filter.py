@@ -106,7 +106,11 @@ def show_explanation(console: Console, workspace: Workspace, asked: str) -> None
     elif found.candidates:
         shown = found.candidates[:_STRETCHES]
         header = ["stretch", "from", "to", "verdict", "measured", "limit"]
-        lines += ["", *table([_stretch_cells(c) for c in shown], header)]
+        cells = [_stretch_cells(c) for c in shown]
+        if found.people > 1:
+            header.append("person")
+            cells = [[*line, c["person"]] for line, c in zip(cells, shown, strict=True)]
+        lines += ["", *table(cells, header)]
         if len(found.candidates) > len(shown):
             lines.append(f"and {len(found.candidates) - len(shown)} more (all with --json)")
     single = [word for word in found.words if len(found.words) <= 12 or word.outcome != "kept"]

@@ -56,8 +56,9 @@ def drop_pictures(tables: Tables, examples: Iterable[Example]) -> dict[str, str]
 
 def _add_keypoints(tables: Tables, wanted: dict[str, list[_Moment]]) -> None:
     """Move each moment to the measured frame nearest to it."""
-    columns = ["video_id", "first", "last", "ordinals", "keypoints"]
-    for row in tables.rows("detections", columns, outcome=None):
+    columns = ["video_id", "first", "last", "ordinals", "keypoints", "others.keypoints"]
+    only = ("video_id", set(wanted))
+    for row in tables.rows("detections", columns, outcome=None, only=only):
         ordinals = row["ordinals"]
         if row["keypoints"] is None or ordinals is None or not len(ordinals):
             continue
@@ -65,7 +66,10 @@ def _add_keypoints(tables: Tables, wanted: dict[str, list[_Moment]]) -> None:
             if row["first"] <= moment.ordinal <= row["last"]:
                 nearest = int(np.abs(np.asarray(ordinals) - moment.ordinal).argmin())
                 moment.ordinal = int(ordinals[nearest])
-                moment.keypoints = unflatten(row["keypoints"], -1, 17, 3)[nearest]
+                keypoints = row["keypoints"]
+                if moment.example.person and moment.example.person <= len(row["others"] or ()):
+                    keypoints = row["others"][moment.example.person - 1]["keypoints"]
+                moment.keypoints = unflatten(keypoints, -1, 17, 3)[nearest]
 
 
 def _read(path: str, decoder: str | None, moments: list[_Moment]) -> dict[str, str]:

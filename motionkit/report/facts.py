@@ -63,7 +63,8 @@ class Step:
 
 @dataclasses.dataclass(frozen=True)
 class Example:
-    """One dropped item. ``first`` and ``last`` are source frames; None for a whole video."""
+    """One dropped item. ``first`` and ``last`` are source frames; None for a whole video.
+    ``person`` of a shot, where it is a stretch of one (see `records.CANDIDATE`)."""
 
     item: str
     video_id: str
@@ -72,6 +73,7 @@ class Example:
     seconds: float | None
     measured: float | None
     threshold: float | None
+    person: int = 0
 
 
 @dataclasses.dataclass
@@ -267,7 +269,8 @@ def _example(item: str, row: dict[str, Any], seconds: float | None) -> Example:
     match = _RANGE.match(item)
     first, last = (int(match["first"]), int(match["last"])) if match else (None, None)
     video = match["video"] if match else item
-    return Example(item, video, first, last, seconds, row["measured"], row["threshold"])
+    person = row.get("person") or 0
+    return Example(item, video, first, last, seconds, row["measured"], row["threshold"], person)
 
 
 class _Picks:

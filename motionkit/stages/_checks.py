@@ -52,7 +52,8 @@ class Check:
 
 
 def checks_of(shots: Shots, verdicts: Verdicts, place: int, params: Filter) -> list[Check]:
-    """Every filter over candidate ``place`` of a single shot, in the order they are asked."""
+    """Every filter over candidate ``place`` of a single shot and person, in the order they are
+    asked."""
     first, last = verdicts.first[place], verdicts.last[place]
     low, high = verdicts.low[place : place + 1], verdicts.high[place : place + 1]
     kept = bool(verdicts.code[place] == 0)

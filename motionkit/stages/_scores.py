@@ -33,16 +33,26 @@ LIST_COLUMNS: tuple[str, ...] = (
     "ordinals", "times_s", "boxes", "confidences", "person", "speed_bh_s", "acceleration_bh_s2",
     "body_height_px", "source_times_s", "source_camera",
 )  # fmt: skip
-COLUMNS: tuple[str, ...] = (*PLAIN_COLUMNS, *LIST_COLUMNS)
+#: Those of the lists that each person of a shot has (`records.PERSON`); `others` holds the same
+#: of the further people, where all were asked for.
+PERSON_COLUMNS: tuple[str, ...] = (
+    "boxes", "confidences", "person", "speed_bh_s", "acceleration_bh_s2", "body_height_px",
+)  # fmt: skip
+COLUMNS: tuple[str, ...] = (
+    *PLAIN_COLUMNS, *LIST_COLUMNS, *(f"others.{name}" for name in PERSON_COLUMNS),
+)  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)
 class Shots:
-    """n shots with F measured frames and S source frames in all.
+    """n shots with F measured frames and S source frames in all. A shot of which several people
+    are stored is here once for each of them, with frames of its own.
 
-    Of a shot [n]: ``video_id``, ``first`` (source ordinal of its first frame), ``height`` (of the
-    picture, pixels), ``camera_kind``; its measured frames are ``frame_start[i]`` to
-    ``frame_start[i + 1]``, its source frames ``source_start[i]`` to ``source_start[i + 1]``.
+    Of a shot [n]: ``row``, which of the stored rows it is, and ``number``, which person of it (0:
+    that of the row's own columns, k: the k-th of ``others``); ``video_id``, ``first`` (source
+    ordinal of its first frame), ``height`` (of the picture, pixels), ``camera_kind``; its measured
+    frames are ``frame_start[i]`` to ``frame_start[i + 1]``, its source frames ``source_start[i]``
+    to ``source_start[i + 1]``.
     Of a measured frame [F]: ``times_s``; ``source``, its place among the source frames here;
     ``person``, -1 where nobody; ``boxes`` [F, 5]; ``confidences`` [F, 17] in 1/255; ``speed`` (body
     heights per second), ``acceleration`` (per second squared) and ``body_height_px``, nan where
@@ -51,6 +61,8 @@ class Shots:
     after the last one of a shot when that ends.
     """
 
+    row: Ints
+    number: Ints
     video_id: Sequence[str]
     first: Ints
     height: Floats
@@ -158,6 +170,8 @@ class Shots:
         source_start = _starts(np.diff(self.source_start)[shots])
         moved = np.repeat(source_start[:-1] - self.source_start[shots], self._count(shots))
         return Shots(
+            row=self.row[shots],
+            number=self.number[shots],
             video_id=[self.video_id[i] for i in shots.tolist()],
             first=self.first[shots],
             height=self.height[shots],
@@ -182,37 +196,92 @@ class Shots:
 
 def shots_of_rows(rows: Sequence[Mapping[str, Any]]) -> Shots:
     """Rows of `detections`, one or more, as `Tables.rows` gives them."""
-    flat, lengths = {}, {}
-    for name in LIST_COLUMNS:
-        each = [np.ravel(row[name]) for row in rows]
-        flat[name] = np.concatenate(each)
-        lengths[name] = np.array([len(values) for values in each])
-    return _shots({name: [row[name] for row in rows] for name in PLAIN_COLUMNS}, flat, lengths)
+    others = [person for row in rows for person in row.get("others") or ()]
+    stored = {name: _side_by_side([row[name] for row in rows]) for name in LIST_COLUMNS}
+    further = {name: _side_by_side([p[name] for p in others]) for name in PERSON_COLUMNS}
+    counts = np.array([len(row.get("others") or ()) for row in rows], np.int64)
+    return _shots({name: [row[name] for row in rows] for name in PLAIN_COLUMNS},
+                  stored, further, counts)  # fmt: skip
 
 
 def shots_of_table(table: pa.Table) -> Shots:
     """Rows of `detections` as Arrow holds them; no Python object is made for a frame."""
-    flat, lengths = {}, {}
-    for name in LIST_COLUMNS:
-        column = table.column(name).combine_chunks()
-        offsets = column.offsets.to_numpy()
-        flat[name] = column.values.to_numpy(zero_copy_only=False)[offsets[0] : offsets[-1]]
-        lengths[name] = np.diff(offsets)
-    return _shots({name: table.column(name).to_pylist() for name in PLAIN_COLUMNS}, flat, lengths)
+    stored = {name: _as_arrow_has_it(table.column(name).combine_chunks()) for name in LIST_COLUMNS}
+    others = table.column("others").combine_chunks()
+    counts = others.value_lengths().fill_null(0).to_numpy(zero_copy_only=False)
+    people = others.flatten()
+    further = {
+        name: _as_arrow_has_it(people.field(name)) if len(people) else _side_by_side([])
+        for name in PERSON_COLUMNS
+    }
+    plain = {name: table.column(name).to_pylist() for name in PLAIN_COLUMNS}
+    return _shots(plain, stored, further, counts.astype(np.int64))
+
+
+@dataclasses.dataclass(frozen=True)
+class _Lists:
+    """Lists one after the other: ``values``, and the ``lengths`` [n] of each."""
+
+    values: NDArray[Any]
+    lengths: Ints
+
+    def followed_by(self, more: _Lists) -> _Lists:
+        return _Lists(
+            np.concatenate([self.values, more.values]),
+            np.concatenate([self.lengths, more.lengths]),
+        )
+
+    def take(self, places: Ints) -> _Lists:
+        ends = np.cumsum(self.lengths)
+        return _Lists(
+            self.values[_spans((ends - self.lengths)[places], ends[places])], self.lengths[places]
+        )
+
+
+def _side_by_side(lists: Sequence[Any]) -> _Lists:
+    each = [np.ravel(values) for values in lists]
+    lengths = np.array([len(values) for values in each], np.int64)
+    return _Lists(np.concatenate(each) if each else np.zeros(0), lengths)
+
+
+def _as_arrow_has_it(column: pa.ListArray) -> _Lists:
+    offsets = column.offsets.to_numpy()
+    values = column.values.to_numpy(zero_copy_only=False)[offsets[0] : offsets[-1]]
+    return _Lists(values, np.diff(offsets).astype(np.int64))
 
 
 def _shots(
     plain: Mapping[str, Sequence[Any]],
-    flat: Mapping[str, NDArray[Any]],
-    lengths: Mapping[str, NDArray[Any]],
+    stored: Mapping[str, _Lists],
+    further: Mapping[str, _Lists],
+    counts: Ints,
 ) -> Shots:
+    """``stored`` lists of the rows, ``further`` those of their other people, of whom each row has
+    ``counts``."""
+    row = np.repeat(np.arange(len(counts)), counts + 1)
+    number = np.arange(len(row)) - _starts(counts + 1)[row]
+    if counts.any():
+        person = np.where(number == 0, row, len(counts) + np.arange(len(row)) - row - 1)
+        stored = {
+            name: lists.followed_by(further[name]).take(person)
+            if name in further
+            else lists.take(row)
+            for name, lists in stored.items()
+        }
+        plain = {name: [values[i] for i in row.tolist()] for name, values in plain.items()}
+    flat = {name: lists.values for name, lists in stored.items()}
     first = np.asarray(plain["first"], np.int64)
-    frames, sources = _starts(lengths["ordinals"]), _starts(lengths["source_camera"])
-    if not lengths["ordinals"].all():
+    measured = stored["ordinals"].lengths
+    frames, sources = _starts(measured), _starts(stored["source_camera"].lengths)
+    if not measured.all():
         raise ValueError("a shot of detections has no measured frame")
-    moved = np.repeat(sources[:-1] - first, lengths["ordinals"])
+    if not np.array_equal(stored["person"].lengths, measured):
+        raise ValueError("a person of detections has another number of frames than the shot")
+    moved = np.repeat(sources[:-1] - first, measured)
     count = int(frames[-1])
     return Shots(
+        row=row,
+        number=number,
         video_id=plain["video_id"],
         first=first,
         height=np.asarray(plain["height"], np.float64),

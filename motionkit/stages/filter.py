@@ -31,7 +31,7 @@ from motionkit.video.camera import CAMERA_MAX
 
 __all__ = ["FRAME_REASONS", "STRETCH_REASONS", "Filter", "candidate_rows", "drop_table"]
 
-#: Shots that are judged in one go.
+#: Shots, times the people of each, that are judged in one go.
 _TOGETHER = 256
 
 
@@ -100,12 +100,14 @@ class Filter:
         """The wanted shots with their stored scores; no other table is read."""
         only = None if wanted is None else ("item_id", wanted)
         rows: list[dict[str, Any]] = []
+        people = 0
         for row in tables.rows("detections", (*COLUMNS, "outcome"), outcome=None, only=only):
             if row["outcome"] != "failed":
                 rows.append(row)
-            if len(rows) == _TOGETHER:
+                people += 1 + len(row.get("others") or ())
+            if people >= _TOGETHER:
                 yield from _items(rows)
-                rows = []
+                rows, people = [], 0
         yield from _items(rows)
 
     def setup(self) -> None:
@@ -157,13 +159,13 @@ def _items(rows: list[dict[str, Any]]) -> Iterator[Item]:
 
 
 def judged(rows: Sequence[dict[str, Any]], params: Filter) -> list[list[dict[str, Any]]]:
-    """The candidates (`records.CANDIDATE`) of each of ``rows`` of `detections`, in order of time:
-    kept clips and dropped stretches."""
+    """The candidates (`records.CANDIDATE`) of each of ``rows`` of `detections`, person by person
+    and in order of time: kept clips and dropped stretches."""
     shots = shots_of_rows(rows)
     verdicts = judge_shots(shots, params)
     out: list[list[dict[str, Any]]] = [[] for _ in rows]
     for place, candidate in zip(
-        verdicts.shot.tolist(), candidate_rows(shots, verdicts, params), strict=True
+        shots.row[verdicts.shot].tolist(), candidate_rows(shots, verdicts, params), strict=True
     ):
         out[place].append(candidate)
     return out
@@ -192,6 +194,7 @@ def candidate_rows(shots: Shots, verdicts: Verdicts, params: Filter) -> list[dic
         "threshold": threshold,
         **{name: _told(column) for name, column in values.items()},
         "camera_kind": [shots.camera_kind[i] for i in source],
+        "person": shots.number[verdicts.shot].tolist(),
     }
     ids = [
         clip_id(shots.video_id[i], a, b, _person(boxes[f:g].tobytes()))

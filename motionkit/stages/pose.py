@@ -97,6 +97,7 @@ class Pose:
         """The wanted clips, with their frames' times and the boxes that name the person."""
         videos = tables.lookup("videos", "video_id", ["path", "decoder", "width", "height"])
         columns = ["video_id", "first", "ordinals", "times_s", "boxes", "source_times_s"]
+        columns.append("others.boxes")
         shots = tables.lookup("detections", "item_id", columns)
         for verdict in tables.rows("verdicts", ["candidates"]):
             clips = [
@@ -231,6 +232,8 @@ def _clip_data(clip: dict[str, Any], shot: dict[str, Any], video: dict[str, Any]
     ordinals = np.asarray(shot["ordinals"])
     inside = (ordinals >= first) & (ordinals <= last)
     begin = int(shot["first"])
+    person = clip.get("person") or 0
+    boxes = shot["others"][person - 1]["boxes"] if person else shot["boxes"]
     return {
         **{k: video[k] for k in ("path", "decoder", "width", "height")},
         **{k: clip[k] for k in ("clip_id", "t0_s", "t1_s")},
@@ -238,7 +241,7 @@ def _clip_data(clip: dict[str, Any], shot: dict[str, Any], video: dict[str, Any]
         "first": first,
         "times_s": np.asarray(shot["source_times_s"])[first - begin : last - begin + 1],
         "box_times_s": np.asarray(shot["times_s"])[inside],
-        "boxes": unflatten(shot["boxes"], -1, 5)[inside],
+        "boxes": unflatten(boxes, -1, 5)[inside],
     }
 
 

@@ -6,6 +6,7 @@ from collections.abc import Container, Iterable, Iterator
 from typing import Any
 
 from motionkit.errors import UsageError
+from motionkit.row_index import roots_of
 
 
 class FakeLookup:
@@ -45,7 +46,7 @@ class FakeTables:
                 continue
             if only is None or row[only[0]] in only[1]:
                 full = {"outcome": "kept", **row}
-                yield {name: full.get(name) for name in names}
+                yield {name: full.get(name) for name in roots_of(names)}
 
     def elements(self, table: str, column: str, fields: Iterable[str]) -> Iterator[tuple[Any, ...]]:
         for row in self.rows(table, [column]):

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from motionkit.records import PERSON
 from motionkit.stage import fingerprint_of, shot_id
 from motionkit.stages.detect import Detect, measured_ordinals, motion_columns
 from motionkit.stages.filter import Filter, judged
@@ -73,6 +74,13 @@ class Shot:
             "source_times_s": np.append(self.source_s, self.seconds) + first / 30,
             "source_camera": self.camera,
         }
+
+    def with_others(self, *others: "Shot", first: int = 0) -> dict[str, Any]:
+        """The row of a shot of several people, each as that shot of the same length has them."""
+        names = [PERSON.field(i).name for i in range(PERSON.num_fields)]
+        people = [other.row(first) for other in others]
+        flat = [{name: np.ravel(row[name]) for name in names} for row in people]
+        return {**self.row(first), "others": flat}
 
     def verdicts(self, **parameters: Any) -> list[dict[str, Any]]:
         (candidates,) = judged([self.row()], Filter(**parameters))

@@ -10,6 +10,7 @@ import pytest
 
 from motionkit.errors import UsageError
 from motionkit.records import CANDIDATE, TABLES
+from motionkit.row_index import roots_of
 from motionkit.stage import Dropped, Item, Kept
 from motionkit.stages._judge import judge_shots
 from motionkit.stages._scores import COLUMNS, LIST_COLUMNS, shots_of_rows, shots_of_table
@@ -218,7 +219,7 @@ class FakeTables:
         assert (table, outcome) == ("detections", None)
         for row in self.detections:
             if only is None or row[only[0]] in only[1]:
-                yield {name: row[name] for name in ["item_id", *columns]}
+                yield {name: row.get(name) for name in roots_of(["item_id", *columns])}
 
     def fingerprint(self, table: str) -> str:
         return table
@@ -294,9 +295,9 @@ def test_camera_flags_are_those_of_the_scan_score() -> None:
 def test_rows_read_as_arrow_give_the_same_scores() -> None:
     rng = np.random.default_rng(2)
     rows = [spoiled(rng, f"v-{i}") for i in range(12)]
-    schema = pa.schema([TABLES["detections"].field(name) for name in COLUMNS])
-    columns = {n: [np.asarray(r[n]).ravel().tolist() if n in LIST_COLUMNS else r[n] for r in rows]
-               for n in COLUMNS}  # fmt: skip
+    schema = pa.schema([TABLES["detections"].field(name) for name in roots_of(COLUMNS)])
+    columns = {n: [np.asarray(r[n]).ravel().tolist() if n in LIST_COLUMNS else r.get(n)
+                   for r in rows] for n in schema.names}  # fmt: skip
     table = pa.table(columns, schema=schema)
     whole = judge_shots(shots_of_table(table.slice(3)), Filter())
     some = judge_shots(shots_of_rows(rows[3:]), Filter())
