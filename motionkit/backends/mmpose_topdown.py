@@ -2,9 +2,9 @@
 
 mmpose does not install with plain pip; ``scripts/install-mmpose.sh`` makes an environment for it.
 A model is a folder ``mmpose/CONFIG`` of the models folder with one configuration (``.py``) and one
-checkpoint (``.pth``), as ``mim download`` leaves them. A configuration of mmpose **is a program**
-and is run, which is why it is taken from that folder alone; checkpoints are loaded as weights
-only.
+checkpoint (``.pth``), as ``scripts/fetch-mmpose.py`` puts them there. A configuration of mmpose
+**is a program** and is run, which is why it is taken from that folder alone; checkpoints are
+loaded as weights only.
 
 Cutting, normalising, the flip test and decoding are mmpose's own: its test pipeline in the reader
 processes, its ``test_step`` on the device.

@@ -109,8 +109,8 @@ def save_yolo_pose(
 
 
 def save_mmpose(models: Path, config: str, *, seed: int = 0, layers: int | None = None) -> str:
-    """A model of mmpose's own configuration ``config`` (its file name without .py), as `mim
-    download` would leave it; returns ``mmpose:CONFIG``. ``layers`` makes a ViT shorter."""
+    """A model of mmpose's own configuration ``config`` (its file name without .py), in its
+    place with a checkpoint; returns ``mmpose:CONFIG``. ``layers`` makes a ViT shorter."""
     import mmpose
     import numpy as np
     import torch
