@@ -165,11 +165,7 @@ class _Handler(BaseHTTPRequestHandler):
         if self.path != "/v1/chat/completions":
             self._send(404, b'{"error": {"message": "no such path"}}')
             return
-        name, number, before = self.faulty.enter(body, dict(self.headers))
-        try:
-            self._act(name, number, before)
-        finally:
-            self.faulty.leave()
+        self._act(*self.faulty.enter(body, dict(self.headers)))
 
     def _locked_out(self) -> bool:
         wanted = self.faulty.key
@@ -185,9 +181,10 @@ class _Handler(BaseHTTPRequestHandler):
         what = server.manner(number, before)
         server.did[what] += 1
         good = self._answer(name, number)
+        if what == "slow":
+            server.release.wait(0.02 + number % 7 / 40)
+        server.leave()  # whoever waits for this may ask for something else from now on
         if what in ("ok", "slow"):
-            if what == "slow":
-                server.release.wait(0.02 + number % 7 / 40)
             if server.pay(name):
                 self._send(200, good)
             else:

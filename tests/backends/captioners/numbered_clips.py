@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from motionkit.stage import digest
 from motionkit.workspace import Workspace
 from tests.video.encode import write_video
 
@@ -90,7 +91,7 @@ def _clip(number: int, unseen: bool) -> dict[str, Any]:
 
 
 def _table(workspace: Workspace, table: str, rows: list[dict[str, Any]]) -> None:
-    fingerprint = f"{table:0<32}"[:32]
+    fingerprint = digest(table)
     full = [{"fingerprint": fingerprint, "outcome": "kept", "attempt": 1, **row} for row in rows]
     workspace.write_part(table, full)
     workspace.set_current(table, fingerprint, {"stage": table, "parameters": {}})
