@@ -127,8 +127,9 @@ class RowIndex:
             start += count
 
     def read(self, index: int, group: int, columns: list[str]) -> pa.Table:
-        """Columns of one row group."""
-        return self.parts[index].read_row_group(group, columns=columns)
+        """Columns of one row group; ``others.boxes`` is a field of a list of structs, and comes in
+        the column ``others``."""
+        return self.parts[index].read_row_group(group, columns=_leaves(columns))
 
     def _of_outcome(self, index: int, outcome: str) -> NDArray[np.bool_]:
         column = _one(self._keys[index].column("outcome"))
@@ -159,7 +160,7 @@ class GroupLookup:
 
     def __init__(self, index: RowIndex, key: str, columns: list[str]) -> None:
         self._index = index
-        self._columns, self._leaves = roots_of(columns), leaves_of(columns)
+        self._columns, self._names = roots_of(columns), columns
         self._places: dict[str, tuple[int, int, int]] = {}
         self._kept: OrderedDict[tuple[int, int], pa.Table] = OrderedDict()
         for number in range(len(index.parts)):
@@ -183,7 +184,7 @@ class GroupLookup:
         data = self._kept.get((number, group))
         if data is None:
             try:
-                data = self._index.read(number, group, self._leaves)
+                data = self._index.read(number, group, self._names)
             except (pa.ArrowInvalid, OSError) as error:
                 self._index.damaged(number, error)
                 return None
@@ -194,10 +195,13 @@ class GroupLookup:
         return next(rows_of(data, np.array([place]), self._columns))
 
 
-def leaves_of(columns: Iterable[str]) -> list[str]:
+def _leaves(columns: Iterable[str]) -> list[str]:
     """``others.boxes``, a field of a list of structs, as Parquet names it; other names as they
     are."""
-    return [name.replace(".", ".list.element.", 1) for name in columns]
+    return [
+        name if ".list.element." in name else name.replace(".", ".list.element.", 1)
+        for name in columns
+    ]
 
 
 def roots_of(columns: Iterable[str]) -> list[str]:

@@ -16,7 +16,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from motionkit.row_index import leaves_of
 from motionkit.stages._judge import FRAME_PARAMETERS, REASONS, Verdicts, frame_codes, judge_shots
 from motionkit.stages._scores import COLUMNS, Shots, shots_of_table
 from motionkit.stages.filter import Filter
@@ -149,7 +148,7 @@ def stored_shots(workspace: Workspace) -> Iterator[Shots]:
     """All shots that the first pass measured, with every stored person; some `_TOGETHER` at a
     time."""
     index = workspace.index("detections", workspace.fingerprint("detections"))
-    groups = index.groups(leaves_of(["outcome", *COLUMNS]), None, None)
+    groups = index.groups(["outcome", *COLUMNS], None, None)
     waiting: list[pa.Table] = []
     people = 0
     for data, places in _read_ahead(groups):

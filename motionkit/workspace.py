@@ -37,7 +37,6 @@ from motionkit.row_index import (
     GroupLookup,
     RowIndex,
     elements_of,
-    leaves_of,
     roots_of,
     rows_of,
 )
@@ -270,14 +269,14 @@ class Workspace:
         """Latest row of every item of the current fingerprint, as `stage.Tables.rows`."""
         wanted = _checked(table, ["item_id", *columns, *([only[0]] if only else [])])
         index = self.index(table, self.fingerprint(table))
-        for data, places in index.groups(leaves_of(wanted), outcome, only):
+        for data, places in index.groups(wanted, outcome, only):
             yield from rows_of(data, places, roots_of(wanted))
 
     def elements(self, table: str, column: str, fields: Sequence[str]) -> Iterator[tuple[Any, ...]]:
         """Fields of listed structs of the kept rows, as `stage.Tables.elements`."""
         index = self.index(table, self.fingerprint(table))
-        leaves = [f"{column}.list.element.{field}" for field in fields]
-        for data, places in index.groups(leaves, "kept", None):
+        names = [f"{column}.{field}" for field in fields]
+        for data, places in index.groups(names, "kept", None):
             yield from elements_of(data, places, column, list(fields))
 
     def lookup(self, table: str, key: str, columns: Iterable[str]) -> GroupLookup:
