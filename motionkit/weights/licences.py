@@ -46,7 +46,7 @@ UNKNOWN: Final = Licence(
     "read the licence on the model's page before you use its data commercially",
 )
 SOURCE: Final = Licence(
-    "text that came with the videos: see their licence", True, "the videos' licence counts"
+    "text or masks that came with the videos: see their licence", True, "the videos' licence counts"
 )
 
 #: Patterns of specs, the first that matches counts. Captioners are matched by the model's name,
@@ -65,7 +65,7 @@ _RULES: Final = tuple(
         (r"lucas-kanade", Licence("Apache-2.0 (motionkit's own, on OpenCV)", True, _FREE)),
         (r"kinematic(?![a-z]).*",
          Licence("Apache-2.0 (motionkit's own rules, no model)", True, _FREE)),
-        (r"(?:sidecar|expression)(?![a-z]).*", SOURCE),
+        (r"(?:sidecar|expression|file)(?![a-z]).*", SOURCE),
         (r"clip:openai/.*", MIT_CODE),
         (r"(?:openai|transformers):.*qwen2\.5-vl-3b.*", QWEN_RESEARCH),
         (r"(?:openai|transformers):.*qwen2\.5-vl-(?:7b|32b).*", APACHE),

@@ -19,6 +19,7 @@ from motionkit.weights.sources import DEFAULTS, needed_by, needed_by_recipe, sou
         ("sam2:facebook/sam2.1-hiera-large", "Apache-2.0", True),
         ("sam2:somebody/sam2", "not known", None),
         ("grabcut", "Apache-2.0", True),
+        ("file", "text or masks that came", True),
         ("clip:openai/clip-vit-base-patch32", "MIT", True),
         ("openai:Qwen/Qwen2.5-VL-3B-Instruct", "Qwen Research", False),
         ("transformers:Qwen/Qwen2.5-VL-7B-Instruct", "Apache-2.0", True),
