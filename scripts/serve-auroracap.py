@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""AuroraCap behind the OpenAI chat protocol, for `motionkit caption --captioner openai:auroracap`.
+"""AuroraCap behind the OpenAI chat protocol, for motionkit's captioner openai:MODEL.
 
 No released server knows AuroraCap's architecture, so this one puts the authors' own classes behind
 a small HTTP server. It runs in AuroraCap's environment, not in motionkit's, and needs nothing of
@@ -33,7 +33,7 @@ Describe = Callable[[list[bytes], str, int, float, int], "tuple[str, int, int, b
 
 MAX_BODY_BYTES = 64 << 20
 MAX_PICTURES = 32
-MODEL_NAME = "auroracap"
+MODEL_NAME = "wchai/AuroraCap-7B-VID-xtuner"
 
 
 class BadRequest(Exception):

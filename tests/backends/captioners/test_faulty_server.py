@@ -25,6 +25,9 @@ from tests.backends.captioners import faulty_server as faulty
 from tests.backends.captioners.faulty_server import FaultyServer, number_said, serve
 from tests.backends.captioners.numbered_clips import clip_name, make_workspace
 
+#: Clips whose first request is never answered: each takes the whole time limit, which is long, so
+#: that a busy machine does not make others late.
+SILENT = (10, 25, 40)
 #: Clips whose requests never succeed, and what their rows say.
 HOPELESS = {
     23: ("400", "caption-refused"),
@@ -44,7 +47,9 @@ def manners_of_200(number: int, before: int) -> str:
         return HOPELESS[number][0]
     failures = number % 3
     if before < failures:
-        kinds = [kind for kind in faulty.PASSING if kind != "never" or number % 5 == 0]
+        kinds = [kind for kind in faulty.PASSING if kind != "never"]
+        if number in SILENT and before == 0:
+            return "never"
         return kinds[(number // 3 + before * 5) % len(kinds)]
     return "slow" if number % 3 == 0 else "ok"
 
@@ -69,7 +74,7 @@ def stage_for(workspace: Workspace, **changes: Any) -> Caption:
         "source": "model",
         "captioner": f"openai:{faulty.MODEL}",
         "sampled_frames": 3,
-        "request_timeout_s": 1.0,
+        "request_timeout_s": 5.0,
         "backoff_s": 0.01,
         "retries": 3,
         "requests": 16,

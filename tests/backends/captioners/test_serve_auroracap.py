@@ -19,6 +19,7 @@ from motionkit.backends.captioners.openai_endpoint import OpenAIEndpoint
 from motionkit.errors import InputError, MotionkitError
 
 SCRIPT = Path(__file__).parents[3] / "scripts" / "serve-auroracap.py"
+NAME = "wchai/AuroraCap-7B-VID-xtuner"  # as pipelines/motionweb.toml has it
 
 
 def script() -> Any:
@@ -55,7 +56,7 @@ def url(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 
 def endpoint() -> OpenAIEndpoint:
-    made = OpenAIEndpoint("auroracap", sleep=lambda _: None)
+    made = OpenAIEndpoint(NAME, sleep=lambda _: None)
     made.setup()
     return made
 
@@ -68,7 +69,7 @@ def ask(prompt: str, sampling: Sampling) -> Answer:
 
 def test_motionkits_captioner_is_answered(url: str) -> None:
     found = ask("What?", Sampling(0.7, 3, 99))
-    assert found == Answer("8 pictures, What?, 99, 0.7, 3.", "auroracap", "stop", 1500, 12)
+    assert found == Answer("8 pictures, What?, 99, 0.7, 3.", NAME, "stop", 1500, 12)
     assert ask("long", Sampling()).finish == "length"
 
 
