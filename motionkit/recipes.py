@@ -35,6 +35,7 @@ STEPS: dict[str, str] = {
     "detect": "motionkit.stages.detect:Detect",
     "filter": "motionkit.stages.filter:Filter",
     "pose": "motionkit.stages.pose:Pose",
+    "masks": "motionkit.stages.masks:Masks",
     "track": "motionkit.stages.track:Track",
     "caption": "motionkit.stages.caption:Caption",
     "shards": "motionkit.pipeline:ShardOptions",
