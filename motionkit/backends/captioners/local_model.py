@@ -7,6 +7,7 @@ shown, before the prompt: the chat template of the model's own processor writes 
 
 from __future__ import annotations
 
+import re
 import threading
 from typing import Any
 
@@ -76,9 +77,9 @@ class LocalModel:
                 use_safetensors=True,
                 dtype=kinds[device.precision],
             )
-        except ImportError as error:  # many processors want torchvision
+        except ImportError as error:  # many processors want torchvision, some num2words
             raise MissingExtraError(
-                error.name or "torchvision", "caption", needed_for=f"the processor of {self.name}"
+                _package_of(error), "caption", needed_for=f"the processor of {self.name}"
             ) from error
         except (OSError, ValueError, KeyError) as error:
             raise MotionkitError(
@@ -144,6 +145,13 @@ class LocalModel:
             len(written),
             device.precision,
         )
+
+
+def _package_of(error: ImportError) -> str:
+    """The package that is missing: transformers names it in words only."""
+    said = re.search(r"requires the (\S+) library|[Pp]ackage `(\S+?)`", str(error))
+    named = error.name or (said.group(1) or said.group(2) if said else None)
+    return named.lower() if named else "torchvision"
 
 
 def _ends(model: Any) -> set[int]:

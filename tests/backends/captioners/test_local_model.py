@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from motionkit import devices
-from motionkit.backends.captioners import Answer, Sampling, open_captioner
+from motionkit.backends.captioners import Answer, Sampling, local_model, open_captioner
 from motionkit.backends.captioners.local_model import LocalModel
 from motionkit.backends.captioners.prompts import prompt_text
 from motionkit.errors import InputError, MotionkitError, UsageError
@@ -25,7 +25,12 @@ transformers = pytest.importorskip("transformers")
 pytest.importorskip("tokenizers")
 
 from tests.backends.captioners.numbered_clips import make_workspace  # noqa: E402
-from tests.backends.captioners.tiny_models import SPEC, save_llava  # noqa: E402
+from tests.backends.captioners.tiny_models import (  # noqa: E402
+    QWEN_SPEC,
+    SPEC,
+    save_llava,
+    save_qwen,
+)
 
 PROMPT = prompt_text("motion-in-red-box")
 NAME = SPEC.partition(":")[2]
@@ -132,6 +137,51 @@ def test_the_model_sees_these_pixels_in_this_order_and_this_prompt() -> None:
     # Two by two patches a picture stand where its <image> stood.
     text = processor.tokenizer.decode(seen["input_ids"][0])
     assert text == f"user: {'<image>' * 12}{PROMPT}\nassistant:"
+
+
+def test_qwen_gets_what_its_processor_makes_of_the_same_words(models: Path) -> None:
+    pytest.importorskip("torchvision")
+    from PIL import Image
+
+    folder = save_qwen(models / "transformers" / QWEN_SPEC.partition(":")[2])
+    captioner = LocalModel(QWEN_SPEC.partition(":")[2])
+    captioner.setup()
+    frames = pictures(3, 61, 83)
+    seen: dict[str, Any] = {}
+
+    def generate(**inputs: Any) -> Any:
+        seen.update(inputs)
+        return type(captioner._model).generate(captioner._model, **inputs)
+
+    captioner._model.generate = generate
+    found = captioner.describe(PROMPT, captioner.prepare(frames), Sampling(max_new_tokens=12))
+    processor = transformers.AutoProcessor.from_pretrained(folder)
+    mark = "<|vision_start|><|image_pad|><|vision_end|>"
+    text = f"user: {mark * 3}{PROMPT}\nassistant:"
+    images = [Image.fromarray(frame) for frame in frames]
+    expected = processor(text=[text], images=images, return_tensors="pt")
+    assert set(expected) <= set(seen)
+    for name, value in expected.items():
+        assert torch.equal(seen[name], value), name
+    model = transformers.AutoModelForImageTextToText.from_pretrained(folder).eval()
+    with torch.no_grad():
+        out = model.generate(**expected, do_sample=False, max_new_tokens=12)
+    written = out[:, expected["input_ids"].shape[1] :]
+    assert found.text == clean(processor.batch_decode(written, skip_special_tokens=True)[0])
+    assert found.prompt_tokens == expected["input_ids"].shape[1]
+
+
+@pytest.mark.parametrize(
+    ("error", "package"),
+    [
+        (ImportError("X requires the Torchvision library but it was not found"), "torchvision"),
+        (ImportError("Package `num2words` is required to run SmolVLM processor."), "num2words"),
+        (ModuleNotFoundError("No module named 'timm'", name="timm"), "timm"),
+        (ImportError("something else"), "torchvision"),
+    ],
+)
+def test_the_package_that_a_processor_lacks_is_named(error: ImportError, package: str) -> None:
+    assert local_model._package_of(error) == package
 
 
 def test_identity_names_the_files(models: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 SPEC = "transformers:tests/tiny-llava"
+QWEN_SPEC = "transformers:tests/tiny-qwen"
 _TEMPLATE = (
     "{% for m in messages %}{{ m['role'] }}: {% for c in m['content'] %}"
     "{% if c['type'] == 'image' %}<image>{% else %}{{ c['text'] }}{% endif %}{% endfor %}"
@@ -49,15 +50,70 @@ def save_llava(folder: Path, *, template: bool = True) -> Path:
         vision_feature_layer=-1,
     )
     model = Llava(config)
-    with torch.no_grad():  # of a wide spread, so that pictures and words matter to what it writes
+    _save(model, folder)
+    llava_processor(tokenizer, _TEMPLATE if template else None).save_pretrained(folder)
+    return folder
+
+
+def save_qwen(folder: Path) -> Path:
+    """A Qwen2.5-VL, whose pictures keep their shape. Its processor needs torchvision."""
+    import torch
+    import transformers
+
+    marks = ["<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>"]
+    tokenizer = byte_tokenizer(marks)
+    start, end, image, video = tokenizer.convert_tokens_to_ids(marks)
+    same = {"hidden_size": 32, "intermediate_size": 64}
+    config = transformers.Qwen2_5_VLConfig(
+        text_config={
+            **same,
+            "vocab_size": len(tokenizer),
+            "num_hidden_layers": 2,
+            "num_attention_heads": 2,
+            "num_key_value_heads": 2,
+            "bos_token_id": 1,
+            "eos_token_id": 2,
+            "pad_token_id": 3,
+            "rope_scaling": {"rope_type": "default", "mrope_section": [2, 3, 3]},
+        },
+        vision_config={
+            **same,
+            "depth": 2,
+            "num_heads": 2,
+            "out_hidden_size": 32,
+            "window_size": 56,
+            "fullatt_block_indexes": [1],
+        },
+        image_token_id=image,
+        video_token_id=video,
+        vision_start_token_id=start,
+        vision_end_token_id=end,
+    )
+    torch.manual_seed(0)
+    _save(transformers.Qwen2_5_VLForConditionalGeneration(config), folder)
+    mark = "<|vision_start|><|image_pad|><|vision_end|>"
+    transformers.Qwen2_5_VLProcessor(
+        image_processor=transformers.Qwen2VLImageProcessor(
+            size={"shortest_edge": 56 * 56, "longest_edge": 112 * 112}
+        ),
+        tokenizer=tokenizer,
+        video_processor=transformers.Qwen2VLVideoProcessor(),
+        chat_template=_TEMPLATE.replace("<image>", mark),
+    ).save_pretrained(folder)
+    return folder
+
+
+def _save(model: Any, folder: Path) -> None:
+    """With weights of a wide spread, so that pictures and words matter to what it writes."""
+    import torch
+
+    with torch.no_grad():
         for weight in model.parameters():
             if weight.ndim > 1:
                 weight.normal_(0, 0.35)
     model.generation_config.eos_token_id = 2
     model.generation_config.pad_token_id = 3
     model.save_pretrained(folder)
-    llava_processor(tokenizer, _TEMPLATE if template else None).save_pretrained(folder)
-    return folder
 
 
 def llava_processor(tokenizer: Any, template: str | None) -> Any:
