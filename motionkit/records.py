@@ -400,8 +400,8 @@ SAMPLE: Final = _schema(
     masks=array(
         pa.string(),
         "frames",
-        "COCO compressed RLE (counts, size height x width) of the objects; null where not seen; "
-        "the column is null where kind is person",
+        "COCO compressed RLE (counts, size height x width) of the person or the objects; null "
+        "where not seen or not asked for; the column is null where the sample has none",
     ),
     captions=pa.list_(CAPTION),
     lineage=pa.string(),  # JSON: stage → fingerprint and backend

@@ -144,13 +144,12 @@ def checked_row(row: Mapping[str, Any]) -> dict[str, Any]:
     _default(made)
     if made["kind"] == "person":
         made["m2d"] = _m2d(made, name)
-        made["masks"] = None
     elif made["kind"] == "object":
         made["m2d"] = None
-        if made["masks"] is not None and len(made["masks"]) != made["frames"]:
-            raise InputError("malformed-sample", f"{name}: {len(made['masks'])} masks")
     else:
         raise InputError("malformed-sample", f"{name}: kind is {str(made['kind'])[:40]!r}")
+    if made["masks"] is not None and len(made["masks"]) != made["frames"]:
+        raise InputError("malformed-sample", f"{name}: {len(made['masks'])} masks")
     _tracks(made, name)
     return made
 

@@ -48,9 +48,10 @@ class Sample:
     ``m2d`` is [F, 18, 3] float32: 17 COCO keypoints (x, y in pixels, confidence 0..1), then
     (width, height, 1); for objects, which have no keypoints, it is [0, 18, 3]. ``masks`` has an
     entry for each of the ``frames``: COCO compressed RLE (counts; the size is height x width) or
-    None where nothing is seen; None as a whole for persons. ``captions`` are pairs of text and
-    source (sidecar, expression, kinematic, or a captioner's name). ``t0_s``, ``t1_s``, ``first``
-    and ``last`` place the clip in its video; ``group_id`` is shared by near-duplicate videos.
+    None where nothing is seen or was asked for; None as a whole where the sample has none.
+    ``captions`` are pairs of text and source (sidecar, expression, kinematic, or a captioner's
+    name). ``t0_s``, ``t1_s``, ``first`` and ``last`` place the clip in its video; ``group_id`` is
+    shared by near-duplicate videos.
     """
 
     sample_id: str
