@@ -23,13 +23,18 @@ WITH files AS (
 ), texts AS (
     SELECT clip_id, list(text ORDER BY text) AS texts, list(source ORDER BY text) AS sources
     FROM caption_texts GROUP BY clip_id
+), audited AS (
+    SELECT clip_id, list_sort(list_distinct([f.code FOR f IN flags])) AS flags,
+        len(list_distinct([f.caption FOR f IN flags])) AS flagged
+    FROM audits WHERE outcome = 'kept'
 ), people AS (
     SELECT 'person' AS kind, k.clip_id, k.video_id, c.shot_id, c.first, c.last, c.t0_s, c.t1_s,
         k.fps, k.width, k.height, k.frames, k.backend AS pose_backend,
         c.camera, c.camera_kind, c.speed_bh_s, c.acceleration_bh_s2, c.confident_share,
         c.lower_body_share, c.box_height,
         CAST(NULL AS VARCHAR) AS source_split, CAST(NULL AS VARCHAR) AS own_text,
-        false AS has_masks
+        EXISTS (SELECT 1 FROM masks s WHERE s.clip_id = k.clip_id AND s.outcome = 'kept')
+            AS has_masks
     FROM keypoints k LEFT JOIN clips c ON c.clip_id = k.clip_id
     WHERE k.outcome = 'kept'
 ), objects AS (
@@ -50,12 +55,14 @@ WITH files AS (
             ELSE ['expression'] || coalesce(t.sources, []) END AS caption_sources,
         EXISTS (SELECT 1 FROM tracks r WHERE r.clip_id = b.clip_id AND r.outcome = 'kept')
             AS has_tracks,
+        a.flags, a.flagged,
         f.licence, f.title, f.uploader, f.platform, f.platform_id, f.page_url, f.source, f.path,
         f.downloaded, f.problems, f.variable_rate,
         TRY_CAST(coalesce(f.ranges[s.range + 1].extra, f.extra) AS JSON) AS extra
     FROM both_kinds b
     LEFT JOIN files f ON f.video_id = b.video_id
     LEFT JOIN texts t ON t.clip_id = b.clip_id
+    LEFT JOIN audited a ON a.clip_id = b.clip_id
     LEFT JOIN shots s ON s.shot_id = b.shot_id
 )
 SELECT * EXCLUDE (own_text), len(texts) AS captions,

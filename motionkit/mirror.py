@@ -30,8 +30,8 @@ _WORD = re.compile(
 
 #: A word before that makes left or right a side, whatever follows: to the right before …
 _SIDE_BEFORE = re.compile(
-    r"(?:\b(?:the|a|an|his|her|hers|their|its|my|your|our|to|on|from|toward|towards|of|far|stage|"
-    r"left|right|upper|lower|front|back|rear|slight|slightly|sharp|sharply|hard|forward|"
+    r"(?:\b(?:the|a|an|his|her|hers|their|its|my|your|our|own|to|on|from|toward|towards|of|far|"
+    r"stage|left|right|upper|lower|front|back|rear|slight|slightly|sharp|sharply|hard|forward|"
     r"(?:turn|veer|swerve|face|look|lean|tilt|slide|shuffle|shift|sway|strafe|sidestep|step|"
     r"swing|point|glance|bend|twist|rotate|spin|pivot)(?:s|d|ed|ing|ped|ping|ted|ting|ning)?|"
     r"swung|slid|leant|bent|spun|facing|sliding|shuffling|swaying|strafing|glancing|rotating|"

@@ -31,6 +31,7 @@ STAGES = (
     "masks",
     "track",
     "caption",
+    "audit",
 )
 
 
@@ -67,6 +68,12 @@ class ShardOptions:
     commercial_only: bool = False
     """Leave out what may not, or not surely, be used commercially: by the clip's licence and by
     every model that touched it (docs/shards.md)."""
+    person_masks: bool = True
+    """Put the masks of persons in, where `masks` made some; docs/masks.md says what they cost.
+    Expressions always have theirs."""
+    drop_flagged: tuple[str, ...] = ()
+    """Leave out captions with one of these flags of `motionkit captions audit` (docs/audit.md),
+    and clips of which no caption is left; 'wrong' stands for all codes of that severity."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -220,6 +227,7 @@ def make_shards(
     out: Path | None = None,
 ) -> StepResult:
     """Build the shard set ``shards`` of the workspace (or at ``out``)."""
+    from motionkit.flags import flag_codes
     from motionkit.shards.build import build_shards
     from motionkit.shards.split import SplitShares
     from motionkit.shards.write import parse_size
@@ -239,6 +247,8 @@ def make_shards(
         official_splits=options.official_splits,
         require_masks=options.require_masks,
         commercial_only=options.commercial_only,
+        drop_flagged=flag_codes(options.drop_flagged),
+        person_masks=options.person_masks,
         split=SplitShares(options.train, options.val, options.test),
         salt=options.salt,
         recipe=recipe,

@@ -38,6 +38,7 @@ STEPS: dict[str, str] = {
     "masks": "motionkit.stages.masks:Masks",
     "track": "motionkit.stages.track:Track",
     "caption": "motionkit.stages.caption:Caption",
+    "audit": "motionkit.stages.audit:Audit",
     "shards": "motionkit.pipeline:ShardOptions",
     "train.k2m": "motionkit.training.k2m_config:K2MTrainConfig",
     "report": "motionkit.pipeline:ReportOptions",

@@ -36,6 +36,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "sources": BASE | {"video"},
     "stages": BASE | {"stage", "video", "backends", "sources", "rle", "devices"},
     "thresholds": BASE | {"stages"},
+    "flags": BASE | {"catalogue", "stages", "workspace"},
     "what_if": BASE | {"stages", "workspace"},
     "explain": BASE | {"stages", "workspace"},
     "engines": BASE | {"stage", "workspace", "devices"},

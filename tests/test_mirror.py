@@ -28,6 +28,7 @@ from motionkit.mirror import mirrored_text
         ("is left of the tree", "is right of the tree"),
         ("he has left hand up", "he has right hand up"),
         ("left, right, left", "right, left, right"),
+        ("turns to his own left while moving", "turns to his own right while moving"),
         ("moves left before jumping", "moves to the right before jumping"),
         (
             "he left with his left foot right in front of the right chair",

@@ -37,6 +37,14 @@ class Bvh:
 
     def positions(self) -> Float:
         """Joint positions [F, J, 3] in the file's unit."""
+        return self.pose()[0]
+
+    def pose(self) -> tuple[Float, Float]:
+        """Joint positions [F, J, 3] in the file's unit and global rotations [F, J, 3, 3].
+
+        A position channel replaces that part of the joint's offset: files whose inner joints have
+        position channels repeat the offset in them.
+        """
         count = len(self.frames)
         places = np.zeros((count, len(self.names), 3))
         turns = np.tile(np.eye(3), (count, len(self.names), 1, 1))
@@ -49,7 +57,7 @@ class Bvh:
                 at += 1
                 axis = channel[0].lower()
                 if channel.endswith("position"):
-                    shift[:, "xyz".index(axis)] += value
+                    shift[:, "xyz".index(axis)] = value
                 else:  # rotations apply in the order in which they are listed
                     turn = turn @ about(axis, np.radians(value))
             if parent < 0:
@@ -57,7 +65,7 @@ class Bvh:
             else:
                 places[:, j] = places[:, parent] + np.einsum("fij,fj->fi", turns[:, parent], shift)
                 turns[:, j] = turns[:, parent] @ turn
-        return places
+        return places, turns
 
 
 def read_bvh(path: Path) -> Bvh:

@@ -17,13 +17,14 @@ from typing import Any
 
 from motionkit.errors import UsageError
 from motionkit.file_hash import sha256_of
+from motionkit.shards.audited import check_audited
 from motionkit.shards.card import data_card
 from motionkit.shards.cuts import segment_key, segments
 from motionkit.shards.join import ClipRules, Joined
 from motionkit.shards.manifest import build_manifest, write_groups
 from motionkit.shards.publish import building_folder, publish_folder
 from motionkit.shards.schema import SPLITS
-from motionkit.shards.sources import FindGroups, near_duplicates, stage_lineage
+from motionkit.shards.sources import TABLES_READ, FindGroups, near_duplicates, stage_lineage
 from motionkit.shards.split import DEFAULT_SALT, Assignment, SplitShares, assign
 from motionkit.shards.statistics import Totals
 from motionkit.shards.write import Limits, Previous, file_form, write_segment
@@ -91,6 +92,8 @@ def build_shards(
     min_s: float = 0.0,
     max_s: float = math.inf,
     commercial_only: bool = False,
+    drop_flagged: tuple[str, ...] = (),
+    person_masks: bool = True,
     wanted: Container[str] | None = None,
     where: str = "",
     find_groups: FindGroups | None = None,
@@ -105,7 +108,10 @@ def build_shards(
     ``min_s`` or longer than ``max_s`` seconds (persons: objects keep the length of their
     video), that may not be used commercially (``commercial_only``, see
     `motionkit.shards.terms`), or whose id is not in ``wanted`` (which ``where`` explains in the
-    manifest). A shard has at most ``rows_per_shard`` samples and ``max_bytes`` bytes.
+    manifest). Captions with a flag of ``drop_flagged`` (codes of the table `audits`) are left
+    out, and clips that have no other. ``person_masks`` puts the masks of persons in, where
+    `masks` made some. A shard has at most ``rows_per_shard`` samples and
+    ``max_bytes`` bytes.
 
     ``official_splits``: expressions keep the split they came with. ``find_groups`` replaces
     `motionkit.duplicates.find_groups`. The split and its salt are explained in
@@ -120,6 +126,8 @@ def build_shards(
             max_s,
             commercial_only,
             wanted,
+            drop_flagged,
+            person_masks=person_masks,
         ),
         Limits(rows_per_shard, max_bytes),
         split,
@@ -148,11 +156,16 @@ def _check_stages(tables: Tables, rules: ClipRules) -> None:
         tables.fingerprint("keypoints")
     if rules.require_captions and has_run(tables, "keypoints"):
         tables.fingerprint("captions")
+    if rules.drop_flagged:
+        check_audited(tables)
 
 
 def _build(tables: Tables, folder: Path, plan: _Plan, previous: Previous) -> BuildSummary:
     """Write the whole set into ``folder``."""
-    lineage = stage_lineage(tables)
+    read = (*TABLES_READ, "audits") if plan.rules.drop_flagged else TABLES_READ
+    if plan.rules.person_masks:
+        read = (*read, "masks")
+    lineage = stage_lineage(tables, read)
     with Joined(folder) as joined:
         joined.read(tables, plan.rules, lineage)
         chosen = list(joined.choose(plan.rules))

@@ -19,6 +19,8 @@ import numpy as np
 
 from motionkit.errors import ShardError
 from motionkit.records import PIXEL_STEP
+from motionkit.shards.audited import flagged_texts, text_mark
+from motionkit.shards.person_masks import MODELS, read_person_masks
 from motionkit.shards.schema import rounded, rounded_m2d
 from motionkit.shards.sources import VideoFacts, video_facts
 from motionkit.shards.spill import Spill
@@ -65,6 +67,8 @@ class ClipRules:
     max_s: float = float("inf")
     commercial_only: bool = False
     wanted: Container[str] | None = None
+    drop_flagged: tuple[str, ...] = ()
+    person_masks: bool = True
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,10 +96,12 @@ class Joined:
         self._stack = contextlib.ExitStack()
         spills = [
             self._stack.enter_context(Spill(folder / f"{name}.spill"))
-            for name in ("persons", "objects", "captions", "tracks")
+            for name in ("persons", "objects", "captions", "tracks", "masks")
         ]
-        self.persons, self.objects, self.captions, self.tracks = spills
+        self.persons, self.objects, self.captions, self.tracks, self.masks = spills
         self._malformed_tracks: set[str] = set()
+        self._malformed_masks: set[str] = set()
+        self._flagged: set[str] = set()  # clips whose captions are all flagged
         self._spans: dict[str, Span] = {}
         self._detectors: dict[str, str] = {}  # shot → backend
         self._backends: dict[str, list[str]] = {}  # clip → models that touched it
@@ -121,9 +127,11 @@ class Joined:
         if has_run(tables, "expressions"):
             self._read_expressions(tables, wanted)
         if has_run(tables, "captions"):
-            self._read_captions(tables)
+            self._read_captions(tables, rules.drop_flagged)
         if has_run(tables, "tracks"):
             self._read_tracks(tables)
+        if rules.person_masks and has_run(tables, "masks"):
+            self._malformed_masks = read_person_masks(tables, self.persons, self.masks)
         for table, command in (("keypoints", "pose"), ("tracks", "track"), ("captions", "caption")):
             if has_run(tables, table):
                 for row in tables.rows(table, ["reason"], outcome="dropped"):
@@ -196,14 +204,23 @@ class Joined:
             if row["item_id"] in shots and row["backend"]:
                 self._detectors[row["item_id"]] = names.setdefault(row["backend"], row["backend"])
 
-    def _read_captions(self, tables: Tables) -> None:
+    def _read_captions(self, tables: Tables, drop_flagged: tuple[str, ...]) -> None:
+        flagged = flagged_texts(tables, drop_flagged) if drop_flagged else {}
         for row in tables.rows("captions", ["clip_id", "captions"], only=("clip_id", self)):
             captions = [c for c in row["captions"] or () if (c["text"] or "").strip()]
+            bad = flagged.get(row["clip_id"])
+            if bad and captions:
+                told = self.dropped.setdefault("captions audit", Counter())
+                told.update(bad[m] for c in captions if (m := text_mark(c["text"])) in bad)
+                captions = [c for c in captions if text_mark(c["text"]) not in bad]
+                if not captions:
+                    self._flagged.add(row["clip_id"])
             if captions:
                 self.captions.put(row["clip_id"], {"captions": captions})
 
     def _read_tracks(self, tables: Tables) -> None:
         columns = ["clip_id", "frames", "grid", "ordinals", "points", "visible", "backend"]
+        columns.append("mask_source")
         for row in tables.rows("tracks", columns, only=("clip_id", self)):
             clip = row["clip_id"]
             points = np.asarray(row["points"], np.float32).ravel()
@@ -219,6 +236,7 @@ class Joined:
                 "track_first": start,
                 "track_grid": row["grid"],
                 "track_backend": row["backend"],
+                "track_mask": row["mask_source"] if row["mask_source"] in MODELS else None,
             }
             points = rounded(points, PIXEL_STEP)
             self.tracks.put(clip, values, {"track_points": points, "track_visible": visible})
@@ -248,9 +266,11 @@ class Joined:
         if reason:
             return reason
         if rules.require_captions and not self._captions(clip, record):
-            return "no-caption"
+            return "flagged-captions" if clip in self._flagged else "no-caption"
         if clip in self._malformed_tracks:
             return "malformed-tracks"
+        if clip in self._malformed_masks:
+            return "malformed-masks"
         if rules.require_tracks and clip not in self.tracks:
             return "no-tracks"
         return None
@@ -282,7 +302,10 @@ class Joined:
         span = self._spans.get(clip)
         names = [record.get("backend"), self._detectors.get((span and span.shot_id) or "")]
         if clip in self.tracks:
-            names.append(self.tracks.values(clip)["track_backend"])
+            tracks = self.tracks.values(clip)
+            names += [tracks["track_backend"], tracks["track_mask"]]
+        if clip in self.masks:
+            names.append(self.masks.values(clip)["backend"])
         names += [c["source"] for c in self._captions(clip, record)]
         return sorted({name for name in names if name})
 
@@ -294,6 +317,8 @@ class Joined:
         found = hashlib.blake2b(plain.encode(), digest_size=16)
         for spill in (self.persons, self.objects, self.captions, self.tracks):
             found.update(spill.digest(clip).ljust(16, b"\0"))
+        if clip in self.masks:
+            found.update(self.masks.digest(clip))
         return found.digest()
 
     def row(self, clip: str, split: str, group: str) -> dict[str, Any]:
@@ -318,18 +343,23 @@ class Joined:
             span = self._spans[clip]
             row.update(first=span.first, last=span.last, t0_s=span.t0_s, t1_s=span.t1_s)
             row.update(fps=record["fps"], m2d=record["m2d"])
+            if clip in self.masks:
+                row["masks"] = self.masks.values(clip)["masks"]
         else:
             row.update(first=0, last=record["frames"] - 1, t0_s=0.0, t1_s=video.seconds)
             row.update(fps=video.fps, masks=record["masks"])
         backends = {"keypoints": record.get("backend")}
+        mask_model = None
+        if clip in self.masks:
+            backends["masks"] = self.masks.values(clip)["backend"]
         if clip in self.tracks:
             tracks = self.tracks.get(clip)
-            backends["tracks"] = tracks["track_backend"]
-            row.update({name: value for name, value in tracks.items() if name != "track_backend"})
+            backends["tracks"], mask_model = tracks.pop("track_backend"), tracks.pop("track_mask")
+            row.update(tracks)
         span_or_none = self._spans.get(clip)
         shot = span_or_none.shot_id if span_or_none else None
         backends["detections"] = self._detectors.get(shot or "")
-        row["models"] = sorted({name for name in backends.values() if name})
+        row["models"] = sorted({name for name in (*backends.values(), mask_model) if name})
         row["lineage"] = self._lineage_of(person, backends)
         return row
 
@@ -343,7 +373,7 @@ class Joined:
         return json.dumps(made, sort_keys=True, separators=(",", ":"))
 
 
-_ONLY_PERSONS: Final = ("scans", "detections", "verdicts", "keypoints")
+_ONLY_PERSONS: Final = ("scans", "detections", "verdicts", "keypoints", "masks")
 _ONLY_OBJECTS: Final = ("expressions",)
 
 

@@ -95,10 +95,10 @@ def near_duplicates(tables: Tables, find: FindGroups | None = None) -> dict[str,
     return dict(find(itertools.chain([first], hashed)))
 
 
-def stage_lineage(tables: Tables) -> dict[str, Any]:
+def stage_lineage(tables: Tables, read: tuple[str, ...] = TABLES_READ) -> dict[str, Any]:
     """Table → fingerprint, and stage, version and identity where the workspace records them."""
     found: dict[str, Any] = {}
-    for table in TABLES_READ:
+    for table in read:
         if not has_run(tables, table):
             continue
         about = getattr(tables, "current", lambda _: None)(table) or {}

@@ -65,3 +65,31 @@ def test_bones_have_the_shapes_lengths(tmp_path: Path) -> None:
     read = read_bvh(tmp_path / "m.bvh")
     order = [read.names.index(name) for name in JOINTS]
     assert np.allclose(read.offsets[order][1:] / 100, shaped_offsets(motion.betas)[1:], atol=1e-6)
+
+
+def test_position_channels_of_inner_joints_replace_their_offset(tmp_path: Path) -> None:
+    text = """HIERARCHY
+ROOT hips
+{
+  OFFSET 0 90 0
+  CHANNELS 6 Xposition Yposition Zposition Zrotation Xrotation Yrotation
+  JOINT spine
+  {
+    OFFSET 0 20 0
+    CHANNELS 4 Yposition Zrotation Xrotation Yrotation
+    End Site
+    {
+      OFFSET 0 10 0
+    }
+  }
+}
+MOTION
+Frames: 1
+Frame Time: 0.05
+1 91 2 90 0 0 20 0 0 0
+"""
+    path = tmp_path / "m.bvh"
+    path.write_text(text)
+    places, turns = read_bvh(path).pose()
+    np.testing.assert_allclose(places[0], [[1, 91, 2], [1 - 20, 91, 2]], atol=1e-9)
+    np.testing.assert_allclose(turns[0, 1] @ [1, 0, 0], [0, 1, 0], atol=1e-9)

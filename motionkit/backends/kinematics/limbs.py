@@ -222,6 +222,8 @@ def throws(g: Signals) -> list[Event]:
                 continue
             if np.nanmax(high[loaded]) < 0.04 or np.nanmean(high[after]) > -0.02:
                 continue
+            if not (np.isfinite(elbow[loaded]).any() and np.isfinite(elbow[after]).any()):
+                continue
             opens = np.nanmin(elbow[loaded]) < 120 and np.nanmax(elbow[after]) > 140
             if not opens or np.nanmean(high[after]) < -0.22:
                 continue

@@ -1,0 +1,149 @@
+"""Holds what a caption says of left and right against the keypoints.
+
+A limb's side is the person's own, in captions as in keypoints. A claim is contradicted where
+
+- both limbs were seen and the other one clearly did more of what is claimed, or
+- the claimed limb was hidden and the other one surely did it, or
+- the other limb was hidden and the claimed one surely did not do it.
+
+For a way or a turn "to the left" can be the person's own or the picture's. Where the words do
+not say whose, every reading must fail, unless ``directions`` says which one the captions mean.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+from motionkit.backends.kinematics import Evidence, LimbEvidence
+from motionkit.stages._audit_claims import LimbClaim, WayClaim
+from motionkit.stages._audit_text import Found
+
+OTHER = {"left": "right", "right": "left"}
+
+#: Share of the frames in which a limb must be seen to be judged by; below it is hidden.
+SEEN = 0.5
+#: manner → (measure, nothing, one): how much of it a limb does is the largest of its measures,
+#: each scaled so that ``nothing`` becomes 0 and ``one``, a plain case of it, becomes 1.
+SCALES: dict[str, tuple[tuple[str, float, float], ...]] = {
+    "raise": (("top", -0.22, -0.08), ("rise", 0.05, 0.18)),
+    "extend": (("out", 0.1, 0.22), ("rise", 0.05, 0.18)),
+    "move": (("path", 0.0, 0.35), ("rise", 0.05, 0.18), ("out", 0.12, 0.27)),
+    "kick": (("top", 0.0, 0.14),),
+    "step": (("ground", 0.0, 0.3),),
+    "support": (("top", 0.0, 0.1),),
+}
+#: The other limb did it from here on, seen beside the claimed one and by itself; the claimed one
+#: did not below this share of the other, or, by itself, below this.
+DID, DID_ALONE = 0.8, 1.0
+SHARE, DID_NOT = 0.4, 0.45
+#: The same where the caption also names the other limb, or tells of one moment.
+DID_NOT_AT_ALL = 0.35
+
+#: Body heights that a way must have to support or contradict a side, and degrees of a turn.
+GOES, GOES_NOT = 0.35, 0.12
+TURNS, TURNS_NOT = 40.0, 20.0
+#: Degrees of a turn that is a way of its own.
+CURVES = 45.0
+
+
+def limb_finding(claim: LimbClaim, e: Evidence, *, alone: bool = True) -> Found | None:
+    """``side-contradicted`` with how much of it the claimed limb did, or None.
+
+    ``alone``: the caption says nothing of the other limb. Where it does, both may act, and a
+    hidden limb proves nothing."""
+    limbs = e.arms if claim.limb == "arm" else e.legs
+    # Who stands on the left leg lifts the right one.
+    side = OTHER[claim.side] if claim.manner == "support" else claim.side
+    claimed, other = limbs[side], limbs[OTHER[side]]
+    did, others = (_amount(claim.manner, limb) for limb in (claimed, other))
+    seen = (claimed.seen >= SEEN, other.seen >= SEEN)
+    if seen == (True, True):
+        wrong = others >= DID and did <= min(SHARE * others, DID_ALONE)
+        if claim.manner == "support" or not alone:  # at one time this limb, at another that
+            wrong = wrong and did <= DID_NOT_AT_ALL
+    elif seen == (False, True):
+        wrong = alone and others >= DID_ALONE
+    elif seen == (True, False):
+        wrong = alone and did <= DID_NOT
+    else:
+        wrong = False
+    if not wrong:
+        return None
+    about: dict[str, Any] = {"says": f"{claim.side} {claim.limb}", "words": claim.words}
+    about["manner"] = claim.manner
+    about["hidden"] = {(True, True): "", (False, True): "claimed", (True, False): "other"}[seen]
+    about["other"] = round(others, 2) if seen[1] else None
+    return "side-contradicted", round(did, 2) if seen[0] else None, as_json(about)
+
+
+def _amount(manner: str, limb: LimbEvidence) -> float:
+    """How much of what is claimed a limb did: 0 nothing, 1 plainly; nan where nothing is known."""
+    amounts = [
+        (getattr(limb, name) - nothing) / (one - nothing) for name, nothing, one in SCALES[manner]
+    ]
+    known = [value for value in amounts if math.isfinite(value)]
+    return max(0.0, *known) if known else float("nan")
+
+
+def way_finding(claim: WayClaim, e: Evidence, directions: str) -> Found | None:
+    """``direction-contradicted``, or None. ``directions``: 'either', 'own' or 'picture' for words
+    that do not say whose left they mean."""
+    frame = claim.frame
+    if frame == "open":
+        frame = {"either": "open", "own": "own", "picture": "picture"}[directions]
+    readings = []
+    if frame in ("own", "open"):
+        readings += _own(claim, e)
+    if frame in ("picture", "open"):
+        readings.append(_picture(claim, e))
+    known = [value for value in readings if math.isfinite(value)]
+    # Each reading: above 0 it holds, below it fails, 0 it is silent.
+    if not known or max(known) > 0 or not min(known) < 0:
+        return None
+    about = {"says": claim.side, "kind": claim.kind, "of": claim.frame, "words": claim.words}
+    return "direction-contradicted", round(min(known), 2), as_json(about)
+
+
+def _own(claim: WayClaim, e: Evidence) -> list[float]:
+    """Readings of the person's own side."""
+    sign = 1 if claim.side == "left" else -1
+    turn = _verdict(sign, e.turned_left, e.turned_right, TURNS, TURNS_NOT)
+    if claim.kind == "turn":
+        return [turn]
+    way = _verdict(sign, e.own_left, e.own_right, GOES, GOES_NOT)
+    # Who turns left and walks on goes to the left, too.
+    bend = sign * (e.turned_left - e.turned_right)
+    return [way, 1.0 if bend > CURVES else 0.0]
+
+
+def _picture(claim: WayClaim, e: Evidence) -> float:
+    sign = 1 if claim.side == "left" else -1
+    way = _verdict(sign, e.leftward, e.rightward, GOES, GOES_NOT)
+    if claim.kind == "travel":
+        return way
+    # Somebody turns to where they then look or go.
+    if not math.isfinite(e.ends_aside):
+        return way
+    looks = -sign * e.ends_aside - max(0.0, -sign * e.began_aside if e.began_aside == e.began_aside
+                                       else 0.0) * 0.5  # fmt: skip
+    if looks > 0.3 or way > 0:
+        return max(looks, way)
+    return -1.0 if looks < -0.3 else min(way, 0.0)
+
+
+def _verdict(sign: int, left: float, right: float, least: float, most: float) -> float:
+    """Above 0 where the claimed side was taken, below where only the other one was."""
+    if not (math.isfinite(left) and math.isfinite(right)):
+        return float("nan")
+    mine, other = (left, right) if sign > 0 else (right, left)
+    if mine >= least or (mine > most and mine > 0.5 * other):
+        return mine
+    return -other if other >= least and mine < max(most, 0.25 * other) else 0.0
+
+
+def as_json(value: dict[str, Any]) -> str:
+    """A finding's detail, without what is empty."""
+    kept = {key: one for key, one in value.items() if one not in ("", None)}
+    return json.dumps(kept, sort_keys=True, ensure_ascii=False)
