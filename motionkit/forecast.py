@@ -33,9 +33,10 @@ class StepForecast:
 
     ``items`` and ``kept`` of the whole set; ``kept_share`` goes on to the next step;
     ``per_video_s`` is work (worker or device seconds) for a second of video; ``start_s`` passes
-    before the first item; ``slowdown`` is what an item takes with all workers over what it takes
-    with one. ``memory`` is of all processes of the step together, bytes, at most; None where the
-    system does not tell; ``gpu_memory`` what torch held on the devices of one process.
+    before the first item; ``processor_s`` is processor time of the work, which hardly depends on
+    what else the machine does; ``slowdown`` is what an item takes with all workers over what it
+    takes with one. ``memory`` is of all processes of the step together, bytes, at most; None
+    where the system does not tell; ``gpu_memory`` what torch held on the devices of one process.
     """
 
     step: str
@@ -48,6 +49,7 @@ class StepForecast:
     per_video_s: float | None
     start_s: float
     slowdown: float
+    processor_s: Range
     hours: dict[str, Range]
     bytes: Range
     memory: dict[str, int | None]

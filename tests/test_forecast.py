@@ -22,7 +22,8 @@ def forecast(made: float, hours: float) -> Forecast:
     step = StepForecast(
         step="scan", mode="items", parameters={"cut_min": 1}, items=Range(10, 8, 12),
         kept=Range(10, 8, 12), kept_share=1.0, sample_items=2, per_video_s=0.1, start_s=1.0,
-        slowdown=1.0, hours={"2": Range(hours, hours / 2, hours * 2)}, bytes=Range(1000, 900, 1100),
+        slowdown=1.0, processor_s=NOTHING,
+        hours={"2": Range(hours, hours / 2, hours * 2)}, bytes=Range(1000, 900, 1100),
         memory={"2": None}, gpu_memory=None, prompt_tokens=NOTHING, completion_tokens=NOTHING,
         notes=[],
     )  # fmt: skip

@@ -25,6 +25,8 @@ from motionkit.stages.ingest import Ingest
 
 #: The same work takes a little more or less from run to run: no range of hours is narrower.
 _RUN_TO_RUN: Final = 0.1
+#: More load than this share of the cores, before the trial begins, is worth a note.
+_BUSY: Final = 0.5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,13 +88,28 @@ def make_plan(
     if say is not None:
         say(f"{len(population.videos)} videos, {population.seconds / 3600:.2f} h "
             f"({population.probed} headers read); {len(drawn)} are tried")  # fmt: skip
-    began = time.monotonic()
+    began, load = time.monotonic(), _load()
+    busy = load is not None and load > _BUSY * (os.cpu_count() or 1)
     with tempfile.TemporaryDirectory(prefix="motionkit-plan-", dir=folder) as name:
         tried = lay_out(drawn, Path(name), options.seconds_each, options.seed)
-        trial = Trial(Path(name), tried, engine, recipe.resolved(), say)
+        trial = Trial(Path(name), tried, engine, recipe.resolved(), say, busy)
         trials = trial.run(steps)
     took = time.monotonic() - began
-    return _forecast(recipe, steps, options, population, tried, trials, count, took)
+    made = _forecast(recipe, steps, options, population, tried, trials, count, took)
+    if busy:
+        made.notes.insert(
+            0, f"the machine was busy with other work (load {load:.1f}): these are times of a "
+            "busy machine; what workers cost each other is taken from processor time",
+        )  # fmt: skip
+    return made
+
+
+def _load() -> float | None:
+    """Processes that wanted a core in the last minute; None where the system does not say."""
+    try:
+        return os.getloadavg()[0]
+    except (AttributeError, OSError):
+        return None
 
 
 def _steps(recipe: Recipe, sources: Sequence[str], options: PlanOptions) -> dict[str, Any]:
@@ -160,6 +177,7 @@ def _forecast(
                 per_video_s=float(busy[0]) / length if length else None,
                 start_s=start_s(trial, count),
                 slowdown=slowdown(trial, count, count),
+                processor_s=totals.range("cpu_s"),
                 hours={name: totals.range(v, _RUN_TO_RUN) for name, v in by_workers.items()},
                 bytes=totals.range(size),
                 memory={str(n): _memory(trial, n) for n in numbers},

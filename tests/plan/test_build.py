@@ -51,6 +51,7 @@ def test_a_plan_says_what_there_is_and_what_every_step_takes(made: Forecast) -> 
     assert scan.kept_share == 1
     assert scan.per_video_s is not None
     assert 0 < scan.per_video_s < 60
+    assert scan.processor_s.value > 0
     assert 0 < scan.hours["4"].value <= scan.hours["1"].value
     assert scan.bytes.value > 0
     assert any("not tried" in note for note in shards.notes)  # no clips: nothing to build

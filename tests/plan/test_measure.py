@@ -74,6 +74,8 @@ class Follows(Reads):
 
 class Calls(Reads):
     mode = "calls"
+    at_once = 2
+    needs_device = False
 
 
 @pytest.mark.parametrize(
@@ -94,6 +96,19 @@ def test_every_mode_is_timed_with_its_units(
         found[line["role"]] = found.get(line["role"], 0) + line["units"]
         assert line["video"] in ("v0001", None)
     assert found == roles
+
+
+@pytest.mark.parametrize("kind", [Reads, Calls])
+def test_a_device_s_processes_are_measured_too(tmp_path: Path, kind: type[Reads]) -> None:
+    pytest.importorskip("torch")
+    workspace = Workspace.create(tmp_path / "ws")
+    summary = run_stage(workspace, measured(kind(count=2), tmp_path), EngineOptions(device="cpu"))
+    assert summary.kept == 2
+    lines = read_costs(tmp_path)
+    reads = {line["pid"] for line in lines if line["role"] == "read"}
+    works = {line["pid"] for line in lines if line["role"] in ("infer", "call")}
+    assert len(reads) == len(works) == 1
+    assert reads != works
 
 
 def test_the_video_of_an_item_is_known() -> None:
