@@ -279,7 +279,9 @@ class Caption:
         pictures = joined(chunks)
         found = []
         for number in range(self._room(data)):
-            sampling = Sampling(self.temperature if number else 0.0, self.seed, self.max_new_tokens)
+            sampling = Sampling(
+                self.temperature if number else 0.0, self.seed + number, self.max_new_tokens
+            )
             found.append(self._answer(model, cache, data, pictures, sampling))
         return found
 
@@ -301,6 +303,7 @@ class Caption:
             "max_side": self.max_side,
             "temperature": sampling.temperature,
             "seed": sampling.seed if sampling.temperature else None,
+            **({"extra": self.request_extra} if self.request_extra else {}),
         }
         answer = cache.answer(key, lambda: model.describe(prompt, pictures, sampling), about)
         text = whole_sentences(answer.text, answer.finish)

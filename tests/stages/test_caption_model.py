@@ -174,7 +174,7 @@ def test_a_caption_says_where_it_comes_from(asked: Asked, film: Path, tmp_path: 
         "usage": {"prompt_tokens": 900, "completion_tokens": 8},
         "request": first["request"],
     }
-    assert (second["temperature"], second["seed"]) == (0.7, 4)
+    assert (second["temperature"], second["seed"]) == (0.7, 5)
     assert second["request"] != first["request"]
     kept = list((tmp_path / "cache" / "captions").rglob("*.json"))
     assert {path.stem[:16] for path in kept} == {first["request"], second["request"]}

@@ -27,7 +27,7 @@ from motionkit.backends.captioners.http_call import Address, NoServer, Reply, ca
 from motionkit.backends.captioners.pictures import as_jpeg, jpegs
 from motionkit.errors import InputError, MotionkitError, UsageError
 from motionkit.stage import Chunk
-from motionkit.video.sidecars import clean_text
+from motionkit.video.sidecars import MAX_CHARACTERS, clean_text
 
 ADDRESS_VARIABLES: Final = ("MOTIONKIT_CAPTION_URL", "OPENAI_BASE_URL")
 KEY_VARIABLES: Final = ("MOTIONKIT_CAPTION_KEY", "OPENAI_API_KEY")
@@ -222,12 +222,12 @@ class OpenAIEndpoint:
                 f"the server's answer is no chat completion: {self._said(reply)}",
             ) from None
         finish = finish if finish in ("stop", "length") else None
-        clean = self._scrubbed(clean_text(_without_thoughts(text)).strip("\"'“” "))
+        clean = self._clean(_without_thoughts(text)).strip("\"'“” ")
         if not clean:
             raise InputError("caption-empty", "the server's answer holds no text")
         usage = usage if isinstance(usage, dict) else {}
         served = data.get("model")
-        served = self._scrubbed(clean_text(served)) if isinstance(served, str) else ""
+        served = self._clean(served) if isinstance(served, str) else ""
         return Answer(
             clean,
             served[:200] or self.model,
@@ -238,17 +238,21 @@ class OpenAIEndpoint:
 
     def _said(self, reply: Reply) -> str:
         """The beginning of what the server said, fit to be stored."""
-        text = reply.body[:2000].decode("utf-8", "replace")
+        text = reply.body.decode("utf-8", "replace")
         try:
             error = json.loads(reply.body)["error"]
             text = str(error["message"] if isinstance(error, dict) else error)
         except (ValueError, LookupError, TypeError, RecursionError):
             pass  # it did not say it in OpenAI's way
-        return self._scrubbed(clean_text(text))[:200] or "(nothing)"
+        return self._clean(text)[:200] or "(nothing)"
 
-    def _scrubbed(self, text: str) -> str:
-        """Without the key: servers quote it back."""
-        return text.replace(self._key, "[key]") if self._key else text
+    def _clean(self, text: str) -> str:
+        """`clean_text`, without the key, which servers quote back: taken out before a cut may leave
+        a part of it, and after characters between its letters are gone."""
+        if not self._key:
+            return clean_text(text[: 8 * MAX_CHARACTERS])
+        text = text.replace(self._key, "[key]")[: 8 * MAX_CHARACTERS]
+        return clean_text(text).replace(self._key, "[key]")
 
 
 def _refusal(reply: Reply, said: str, model: str) -> InputError:

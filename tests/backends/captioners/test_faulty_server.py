@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from motionkit.catalogue import failures
 from motionkit.engines.local import EngineOptions, run_stage
 from motionkit.errors import InputError, MotionkitError
 from motionkit.stage import Item, Kept, run_alone
@@ -125,6 +126,8 @@ def test_200_clips_end_with_every_caption_on_its_clip(server: FaultyServer, tmp_
             assert number_said(caption["text"]) == number
             assert caption["source"] == f"openai:{faulty.MODEL}"
     assert (summary.kept, summary.failed.total()) == (192, 6)
+    listed = {row["item_id"]: row["code"] for row in failures(workspace, "caption")}
+    assert listed == {clip_name(number): code for number, (_, code) in HOPELESS.items()}
     assert len(server.paid) == 192
     assert set(server.paid.values()) == {1}
     assert server.numbers[7] == server.numbers[77] == 0

@@ -163,11 +163,21 @@ def test_specs_that_name_nobody(spec: str) -> None:
         ([{"type": "text", "text": "A person"}, {"type": "text", "text": "waves."}],
          "A person waves."),
         (f"My key is {KEY}.", "My key is [key]."),
+        (f"My key is {KEY[:9]}\u200b{KEY[9:]}.", "My key is [key]."),
+        (" " * 5000 + "A person waves.", "A person waves."),
     ],
 )  # fmt: skip
 def test_text_is_one_clean_line(content: Any, text: str, web: Callable[..., Web]) -> None:
     web(says(content))
     assert ask(endpoint()) == Answer(text, "m-1", "stop")
+
+
+def test_a_cut_leaves_no_part_of_the_key(web: Callable[..., Web]) -> None:
+    for length in range(960, 1001, 5):
+        web(says("x" * length + KEY))
+        assert "sk-" not in ask(endpoint()).text
+        web(status(400, "x" * (length - 800) + KEY))
+        assert "sk-" not in str(failing(endpoint()))
 
 
 def test_tokens_are_kept_where_they_are_numbers(web: Callable[..., Web]) -> None:
