@@ -39,3 +39,20 @@ def site(film: bytes, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     made.files["walk.mp4"] = film
     with serve(made):
         yield made
+
+
+@pytest.fixture(scope="session")
+def cotracker_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A models folder with CoTracker3, of random weights; skips without a checkout of its code."""
+    from motionkit import weights
+    from tests.backends.random_models import save_cotracker
+
+    pytest.importorskip("torch")
+    given = os.environ.get("MOTIONKIT_COTRACKER")
+    try:
+        checkout = Path(given) if given else weights.find("cotracker3:code").path
+    except weights.ModelMissing:
+        pytest.skip("no checkout of facebookresearch/co-tracker: set MOTIONKIT_COTRACKER to one")
+    models = tmp_path_factory.mktemp("cotracker")
+    save_cotracker(models, checkout)
+    return models

@@ -35,8 +35,24 @@ class Tracks:
     confidence: NDArray[np.float32]
 
 
+@dataclasses.dataclass(frozen=True)
+class Workload:
+    """What a tracker is opened for: a model may be chosen by it, once and for all clips."""
+
+    frames: int = 30
+    """Most frames of a clip that are followed."""
+    points: int = 36
+    """Points in each."""
+    memory_gb: float = 6.0
+    """Memory that one clip may take, in 10**9 bytes."""
+
+
 class PointTracker(Protocol):
-    """Follows points through a stretch of video."""
+    """Follows points through a stretch of video.
+
+    A tracker on a device also has a ``mode`` ("batches" or "streams", see `motionkit.stage`), and
+    the methods of `backends.cotracker.CoTracker3` for it.
+    """
 
     def identity(self) -> dict[str, Any]:
         """Name, parameters and weights: all that decides the tracks beside frames and queries."""
@@ -46,10 +62,45 @@ class PointTracker(Protocol):
         """Follow ``queries`` [N, 3] (frame index, x, y; pixels) through ``frames``.
 
         ``frames`` yields RGB uint8 [H, W, 3], one at a time or as an array [T, H, W, 3]; it is
-        read once, in order. Raises `InputError` ``no-frames`` where there is none, ValueError
-        for queries of another shape or outside the frames.
+        read once, in order. No query gives no track. Raises `InputError` ``no-frames`` where there
+        is no frame, ValueError for queries of another shape, or whose frame or place is outside
+        the video (`QueryOutside` for the place, where the tracker knows the difference).
         """
         ...
+
+
+class QueryOutside(InputError, ValueError):
+    """A query lies outside the picture: ``query-outside``, the code of the clip's failure."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("query-outside", message)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (QueryOutside, (self.message,))
+
+
+def checked_queries(
+    queries: Float, frames: int | None, width: int, height: int
+) -> NDArray[np.float32]:
+    """``queries`` as float32 [N, 3] (frame index, x, y; pixels), all inside the video.
+
+    ValueError for another shape, what is no whole number of 0 or more for a frame, and a frame
+    that the video has not (``frames`` None: not known yet). `QueryOutside` for a point that is not
+    between the centres of the picture's corner pixels, or not finite.
+    """
+    wanted = np.asarray(queries, np.float32)
+    if wanted.ndim != 2 or wanted.shape[1] != 3:
+        raise ValueError(f"queries must be [N, 3] (frame, x, y), not {wanted.shape}")
+    at, xy = wanted[:, 0], wanted[:, 1:]
+    if not ((at >= 0) & (at == np.floor(at)) & np.isfinite(at)).all():
+        raise ValueError("the frame of a query must be a whole number, 0 or more")
+    if frames is not None and len(at) and int(at.max()) >= frames:
+        raise ValueError(f"a query names frame {int(at.max())}, outside 0..{frames - 1}")
+    inside = ((xy >= 0) & (xy <= np.array([width - 1, height - 1]))).all(1)
+    if not inside.all():
+        x, y = xy[int(np.argmin(inside))]
+        raise QueryOutside(f"a query at ({x:g}, {y:g}) lies outside the frame, {width}×{height}")
+    return wanted
 
 
 class MaskTooSmall(InputError):
@@ -90,7 +141,10 @@ def grid_in_mask(mask: Bool, grid: int) -> NDArray[np.float32]:
     # From the left edge of the first pixel to the right edge of the last; centres are integers.
     columns = x0 - 0.5 + cell * (x1 - x0 + 1)
     rows = y0 - 0.5 + cell * (y1 - y0 + 1)
-    points = np.stack(np.meshgrid(columns, rows), -1).reshape(-1, 2)
+    # As they are stored, so that rounding moves none to another pixel.
+    points = (
+        np.stack(np.meshgrid(columns, rows), -1).reshape(-1, 2).astype(np.float32).astype(float)
+    )
 
     free = inner.copy()
     missed = []
@@ -107,7 +161,9 @@ def grid_in_mask(mask: Bool, grid: int) -> NDArray[np.float32]:
         nearest = int(np.argmin(distance))
         unused[nearest] = False
         points[i] = xs[nearest], ys[nearest]
-    return points.astype(np.float32)
+    # The pixels at the picture's edge reach half a pixel beyond it; a point does not.
+    height, width = mask.shape
+    return points.clip(0, [width - 1, height - 1]).astype(np.float32)
 
 
 def _eroded(mask: Bool, keep: int) -> Bool:
@@ -126,7 +182,7 @@ def _eroded(mask: Bool, keep: int) -> Bool:
     return mask
 
 
-def _lucas_kanade(model: str) -> PointTracker:
+def _lucas_kanade(model: str, work: Workload) -> PointTracker:
     from motionkit.backends.lucas_kanade import LucasKanade
 
     if model:
@@ -137,19 +193,24 @@ def _lucas_kanade(model: str) -> PointTracker:
     return LucasKanade()
 
 
-#: Name → what makes the tracker from the text after the colon.
-TRACKERS: dict[str, Callable[[str], PointTracker]] = {"lucas-kanade": _lucas_kanade}
+def _cotracker(model: str, work: Workload) -> PointTracker:
+    from motionkit.backends.cotracker import open_cotracker
+
+    return open_cotracker(model, work)
 
 
-def open_tracker(spec: str) -> PointTracker:
-    """The tracker named by ``spec``, 'name' or 'name:model'. Raises `UsageError` for others."""
+#: Name → what makes the tracker from the text after the colon and what it is opened for.
+TRACKERS: dict[str, Callable[[str, Workload], PointTracker]] = {
+    "cotracker3": _cotracker,
+    "lucas-kanade": _lucas_kanade,
+}
+
+
+def open_tracker(spec: str, work: Workload | None = None) -> PointTracker:
+    """The tracker named by ``spec``, 'name' or 'name:model'. Loads nothing. Raises `UsageError`
+    for others."""
     name, _, model = spec.partition(":")
     if name in TRACKERS:
-        return TRACKERS[name](model)
-    known = ", ".join(sorted(TRACKERS))
-    if name.startswith("cotracker"):
-        raise UsageError(
-            f"this version of motionkit has no CoTracker3 backend ('{spec}')",
-            hint=f"use one of: {known}",
-        )
-    raise UsageError(f"there is no point tracker '{spec}'", hint=f"use one of: {known}")
+        return TRACKERS[name](model, work or Workload())
+    hint = f"use one of: {', '.join(sorted(TRACKERS))}"
+    raise UsageError(f"there is no point tracker '{spec}'", hint=hint)

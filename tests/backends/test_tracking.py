@@ -7,7 +7,13 @@ import copy
 import numpy as np
 import pytest
 
-from motionkit.backends.tracking import MaskTooSmall, grid_in_mask, open_tracker
+from motionkit.backends.tracking import (
+    MaskTooSmall,
+    QueryOutside,
+    checked_queries,
+    grid_in_mask,
+    open_tracker,
+)
 from motionkit.errors import UsageError
 
 
@@ -96,7 +102,7 @@ def test_trackers_are_named() -> None:
 @pytest.mark.parametrize(
     ("spec", "says"),
     [
-        ("cotracker3:offline", "no CoTracker3"),
+        ("cotracker3:huge", "no model 'huge'"),
         ("magic", "no point tracker 'magic'"),
         ("lucas-kanade:x", "takes no model"),
     ],
@@ -104,4 +110,44 @@ def test_trackers_are_named() -> None:
 def test_a_tracker_that_is_not_there_is_a_usage_error(spec: str, says: str) -> None:
     with pytest.raises(UsageError, match=says) as caught:
         open_tracker(spec)
-    assert caught.value.hint and "lucas-kanade" in caught.value.hint
+    assert caught.value.hint
+
+
+SHAPES = {
+    "thin column at the left edge": np.s_[5:55, 0:1],
+    "thin row at the lower edge": np.s_[79:80, 10:50],
+    "corner": np.s_[70:80, 50:60],
+    "whole picture": np.s_[:, :],
+    "just enough": np.s_[40:46, 20:26],
+    "two pixels wide at the right edge": np.s_[3:60, 58:60],
+}
+
+
+@pytest.mark.parametrize("shape", [*SHAPES, "ring", "scattered", "diagonal"])
+@pytest.mark.parametrize("grid", [1, 4, 6])
+def test_points_are_on_mask_pixels_and_in_the_picture(shape: str, grid: int) -> None:
+    mask = np.zeros((80, 60), bool)
+    if shape == "ring":
+        y, x = np.mgrid[:80, :60]
+        away = np.hypot(x - 30, y - 40)
+        mask = (away < 25) & (away > 23)
+    elif shape == "scattered":
+        mask = np.random.default_rng(2).uniform(size=mask.shape) < 0.01
+        mask[[0, 0, -1, -1], [0, -1, 0, -1]] = True
+    elif shape == "diagonal":
+        mask[np.arange(60), np.arange(60)] = True
+    else:
+        mask[SHAPES[shape]] = True
+    points = grid_in_mask(mask, grid)
+    assert inside(points, mask).all()
+    assert len(np.unique(np.floor(points + 0.5), axis=0)) == grid * grid
+    assert points.min() >= 0 and (points <= [59, 79]).all()
+    at = np.concatenate([np.zeros((len(points), 1)), points], 1)
+    assert (checked_queries(at, 1, 60, 80) == at).all()
+
+
+def test_an_error_of_a_query_keeps_its_code_between_processes() -> None:
+    with pytest.raises(QueryOutside) as caught:
+        checked_queries(np.array([[0, 60, 3]]), 5, 60, 80)
+    assert caught.value.code == copy.copy(caught.value).code == "query-outside"
+    assert "(60, 3)" in str(caught.value)

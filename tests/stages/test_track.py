@@ -12,6 +12,7 @@ import pytest
 
 from motionkit.errors import InputError, UsageError
 from motionkit.records import TABLES
+from motionkit.rle import encode_rle
 from motionkit.stage import Dropped, Kept, Outcome
 from motionkit.stages.track import Track
 from tests.stages.fake_tables import FakeTables
@@ -181,9 +182,100 @@ def test_a_new_mask_file_is_a_new_stamp_of_its_clips_alone(video: Path, tmp_path
     assert Track().identity(found) == identity
 
 
+def made(masks: list[np.ndarray | None], ordinals: list[int], source: str = "sam2") -> Any:
+    """A row of the table `masks`."""
+    counts = [None if mask is None else encode_rle(mask)["counts"] for mask in masks]
+    return {
+        "item_id": "v-clip",
+        "clip_id": "v-clip",
+        "ordinals": np.array(ordinals, np.int32),
+        "masks": counts,
+        "mask_source": source,
+    }
+
+
+def box(x0: int, x1: int) -> np.ndarray:
+    mask = np.zeros((HEIGHT, WIDTH), bool)
+    mask[40:200, x0:x1] = True
+    return mask
+
+
+def test_the_mask_that_the_mask_stage_made_comes_first(video: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "slide.mp4"
+    copy.write_bytes(video.read_bytes())
+    cv2.imwrite(str(tmp_path / "slide.mask.png"), np.ones((HEIGHT, WIDTH), np.uint8))
+    found = tables(copy, [1, 1, 2])
+    found.tables["masks"] = [made([box(0, 50), box(200, 300), None], [0, 1, 2], "yolo-seg")]
+    for allowed in ("auto", "stage"):
+        outcome = run(Track(mask=allowed), found)
+        assert isinstance(outcome, Kept)
+        assert outcome.row["mask_source"] == "yolo-seg"
+        assert outcome.row["points"][0, :, 0].min() >= 200  # of its first frame, 1
+    drawn = run(Track(mask="person"), found)
+    assert isinstance(drawn, Kept) and drawn.row["mask_source"] == "person-keypoints"
+    found.tables["keypoints"][0]["ordinals"] = np.array([0, 1], np.int32)
+    found.tables["masks"] = [made([None], [0])]
+    beside = run(Track(), found)
+    assert isinstance(beside, Kept) and beside.row["mask_source"] == "file"
+
+
+def test_a_person_without_a_mask_in_the_first_frame_is_taken_from_elsewhere_or_told(
+    video: Path,
+) -> None:
+    found = tables(video, [0, 1, 2])
+    found.tables["masks"] = [made([None, box(0, 50), box(0, 50)], [0, 1, 2])]
+    outcome = run(Track(), found)
+    assert isinstance(outcome, Kept)
+    assert outcome.row["mask_source"] == "person-keypoints"
+    assert outcome.row["ordinals"].tolist() == [0, 1, 2]
+    assert run(Track(mask="stage"), found) == Dropped("no-mask-at-start")
+    found.tables["masks"] = []  # the mask stage turned the clip down
+    assert run(Track(mask="stage"), found) == Dropped("no-mask")
+    assert isinstance(run(Track(), found), Kept)
+
+
+def test_a_made_mask_that_cannot_be_read_fails_the_clip(video: Path) -> None:
+    found = tables(video, [0, 1])
+    found.tables["masks"] = [made([np.ones((10, 10), bool)], [0])]
+    with pytest.raises(InputError) as caught:
+        run(Track(), found)
+    assert caught.value.code == "mask-unreadable"
+
+
+def test_the_masks_are_part_of_the_identity_only_where_they_are_used(video: Path) -> None:
+    found = tables(video, [0, 1])
+    before = Track().identity(found)
+    assert "masks" not in before
+    with pytest.raises(UsageError, match="masks"):
+        Track(mask="stage").identity(found)
+    found.tables["masks"] = [made([box(0, 50)], [0])]
+    assert Track().identity(found) == {**before, "masks": "fingerprint of masks"}
+    assert "masks" not in Track(mask="person").identity(found)
+    assert "masks" not in Track(mask="file").identity(found)
+
+
+def test_a_mask_made_later_is_a_new_stamp_of_its_clip(video: Path) -> None:
+    found = tables(video, [0, 1])
+    found.tables["masks"] = []
+    assert list(Track().ids(found)) == [("v-clip", None)]
+    found.tables["masks"] = [made([box(0, 50)], [0])]
+    ((_, first),) = Track().ids(found)
+    found.tables["masks"][0]["stamp"] = "another"
+    ((_, second),) = Track().ids(found)
+    assert None not in (first, second) and first != second
+    assert next(iter(Track().items(found))).stamp == second
+    assert list(Track(mask="person").ids(found)) == [("v-clip", None)]
+
+
 @pytest.mark.parametrize(
     "wrong",
-    [{"grid": 0}, {"frames": 1}, {"backend": "cotracker3:offline"}, {"mask": "magic"}],
+    [
+        {"grid": 0},
+        {"frames": 1},
+        {"backend": "cotracker3:huge"},
+        {"mask": "magic"},
+        {"memory_gb": 0},
+    ],
 )
 def test_wrong_parameters_are_told_at_once(wrong: dict[str, Any]) -> None:
     with pytest.raises(UsageError):
