@@ -28,8 +28,8 @@ _QUIET = {
     "YOLO_VERBOSE": "false",
     "ULTRALYTICS_SAFE_LOAD": "true",
 }
-#: Where its usage figures are sent from, in older and newer versions.
-_EVENTS = ("ultralytics.utils.events", "ultralytics.hub.utils")
+#: The same as its modules hold it, for a process in which somebody else imported it before.
+_HELD = {"ONLINE": False, "AUTOINSTALL": False, "SAFE_LOAD": True}
 
 
 def check_ultralytics(needed_for: str) -> None:
@@ -65,11 +65,18 @@ def import_ultralytics(needed_for: str) -> Any:
             os.environ.pop("OMP_NUM_THREADS", None)
         np.set_printoptions(**printing)
     dict.__setitem__(settings, "sync", False)  # its own way would write the file
-    for name in _EVENTS:  # made before, where somebody else imported the package
-        events = getattr(sys.modules.get(name), "events", None)
-        if events is not None:
-            events.enabled = False
+    for name, module in list(sys.modules.items()):
+        if name.partition(".")[0] == "ultralytics":
+            _hold(module)
     return package
+
+
+def _hold(module: Any) -> None:
+    held = vars(module)
+    for name in _HELD.keys() & held.keys():
+        setattr(module, name, _HELD[name])
+    if hasattr(held.get("events"), "enabled"):  # what sends usage figures
+        module.events.enabled = False
 
 
 def _settings_folder() -> Path:

@@ -163,7 +163,13 @@ def _load(spec: str, device: devices.Device) -> Any:
     ultralytics = import_ultralytics(needed_for)
     import torch
 
-    model = ultralytics.YOLO(str(path))
+    try:
+        model = ultralytics.YOLO(str(path))
+    except TypeError as error:  # what ultralytics raises for a file that it does not trust or know
+        raise UsageError(
+            f"{path} cannot be loaded: {str(error).splitlines()[0]}",
+            hint=f"motionkit models verify {spec}",
+        ) from error
     shape = list(getattr(model.model, "kpt_shape", ()))
     if model.task != "pose" or shape != [17, 3] or len(model.names) != 1:
         raise UsageError(

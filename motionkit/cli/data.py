@@ -118,7 +118,12 @@ def scan(
 @app.command(epilog=STEP_EPILOG)
 def detect(
     context: typer.Context,
-    backend: Annotated[str | None, typer.Option(help="Person detector, e.g. mediapipe.")] = None,
+    backend: Annotated[
+        str | None, typer.Option(help="Person detector: mediapipe, yolo:yolo11x-pose, …")
+    ] = None,
+    target: Annotated[
+        str | None, typer.Option(help="Whom to keep: largest, central or all.")
+    ] = None,
     settings: Settings = None,
     workers: Workers = 0,
     timeout: Timeout = 900.0,
@@ -128,12 +133,12 @@ def detect(
 ) -> None:
     """First pass: find the person in every shot.
 
-    Example: motionkit detect --backend mediapipe
+    Example: motionkit detect --backend yolo:yolo11x-pose --target all
     """
     run_command(
         context,
         "detect",
-        {"backend": backend},
+        {"backend": backend, "target": target},
         settings,
         workers,
         timeout,

@@ -100,9 +100,14 @@ def _without_doubles(seen: _Seen, chains: list[NDArray[np.int64]]) -> list[NDArr
             frame = seen.frame[detection]
             others = np.arange(starts[frame], starts[frame + 1])
             others = others[holder[others] >= 0]
+            size = np.maximum(seen.size[others], seen.size[detection])
+            away = np.abs(seen.centre[others] - seen.centre[detection]).max(1)
+            others, size = others[away < size], size[away < size]
+            if not len(others):
+                doubled.append(False)
+                continue
             points = seen.keypoints
             apart = _points_apart(points[others], points[[detection]], np.zeros(2))[:, 0]
-            size = np.maximum(seen.size[others], seen.size[detection])
             doubled.append(bool((apart < _DOUBLE * size).any()))  # nan: too few points to tell
         if np.mean(doubled) <= 0.5:
             holder[chains[number]] = number

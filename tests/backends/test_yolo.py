@@ -1,5 +1,6 @@
 """The YOLO adapter against ultralytics' own call, with random weights."""
 
+import importlib.util
 import os
 import subprocess
 import sys
@@ -28,7 +29,8 @@ def frames_of(count: int, height: int, width: int, seed: int = 0) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    pytest.importorskip("ultralytics", reason="needs the package ultralytics")
+    if importlib.util.find_spec("ultralytics") is None:
+        pytest.skip("needs the package ultralytics")
     folder = tmp_path_factory.mktemp("models")
     before = os.environ.get("MOTIONKIT_MODELS")
     os.environ["MOTIONKIT_MODELS"] = str(folder)
@@ -186,6 +188,29 @@ def test_a_model_that_finds_no_people_is_refused(models: Path) -> None:
         YoloDetector("boxes").setup()
 
 
+class Evil:
+    """What a file of bad intent holds: code that runs when it is read."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (Path.touch, (self.path,))
+
+
+def test_a_file_that_would_run_code_is_refused(models: Path, tmp_path: Path) -> None:
+    import torch
+
+    torch.save({"model": Evil(tmp_path / "ran")}, models / "yolo" / "evil.pt")
+    (models / "yolo" / "cut.pt").write_bytes(
+        (models / "yolo" / "yolo11n-pose.pt").read_bytes()[:99]
+    )
+    for name in ("evil", "cut"):
+        with pytest.raises(UsageError, match="cannot be loaded"):
+            YoloDetector(name).setup()
+    assert not (tmp_path / "ran").exists()
+
+
 def test_a_file_outside_the_models_folder_is_never_loaded(
     models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -212,8 +237,6 @@ def test_backends_are_named_by_specs() -> None:
 
 
 def test_the_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    import importlib.util
-
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(MissingExtraError, match="ultralytics") as error:
         YoloDetector().check()
@@ -282,6 +305,26 @@ def test_nothing_is_sent_and_nothing_is_written_outside_the_models_folder(
     assert bool(list(scratch.iterdir())) is not writable
 
 
-def test_the_network_is_held_to_one_thread_of_opencv_in_readers() -> None:
+_LATE = """
+import ultralytics, ultralytics.nn.tasks, ultralytics.utils.checks, ultralytics.utils.events
+from motionkit.backends.ultralytics_import import import_ultralytics
+ultralytics.utils.events.events.enabled = True
+assert import_ultralytics("tests") is ultralytics
+print(ultralytics.utils.events.events.enabled, ultralytics.nn.tasks.SAFE_LOAD,
+      ultralytics.utils.checks.AUTOINSTALL, ultralytics.utils.checks.ONLINE)
+"""
+
+
+def test_it_is_held_as_well_where_somebody_else_imported_it_before(
+    models: Path, tmp_path: Path
+) -> None:
+    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "PYTHONPATH": str(Path.cwd())}
+    done = subprocess.run(
+        [sys.executable, "-c", _LATE], env=environment, capture_output=True, text=True
+    )
+    assert done.stdout.split()[-4:] == ["False", "True", "False", "False"], done.stderr
+
+
+def test_readers_hold_opencv_to_one_thread() -> None:
     YoloDetector().setup_reader()
     assert cv2.getNumThreads() == 1
