@@ -180,7 +180,13 @@ def _load(spec: str, device: devices.Device) -> tuple[Any, int]:
     ultralytics = import_ultralytics(needed_for)
     import torch
 
-    model = ultralytics.YOLO(str(path))
+    try:
+        model = ultralytics.YOLO(str(path))
+    except TypeError as error:  # what ultralytics raises for a file that it does not trust or know
+        raise UsageError(
+            f"{path} cannot be loaded: {str(error).splitlines()[0]}",
+            hint=f"motionkit models verify {spec}",
+        ) from error
     people = [number for number, name in model.names.items() if name == "person"]
     if model.task != "segment" or len(people) != 1:
         raise UsageError(

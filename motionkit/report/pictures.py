@@ -1,4 +1,4 @@
-"""Contact sheets: frames of kept clips with skeletons and tracks drawn on."""
+"""Contact sheets: frames of kept clips with skeletons, tracks and masks drawn on."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from motionkit.errors import InputError
 from motionkit.measures import SEEN
 from motionkit.records import unflatten
+from motionkit.rle import decode_rle
 from motionkit.stage import Tables, digest, has_run
 from motionkit.video.decode import read_frames
-from motionkit.video.draw import draw_skeleton, draw_tracks
+from motionkit.video.draw import draw_mask, draw_skeleton, draw_tracks
 
 #: Height of a contact-sheet picture in pixels: sharp at half that size on dense screens.
 TILE_HEIGHT: Final = 300
@@ -51,6 +52,7 @@ class _Clip:
     row: dict[str, Any]
     captions: list[tuple[str, str]] = dataclasses.field(default_factory=list)
     tracks: dict[str, Any] | None = None
+    masks: list[str | None] | None = None
     path: str | None = None
     decoder: str | None = None
 
@@ -106,6 +108,9 @@ def _clips(tables: Tables, chosen: list[str]) -> list[_Clip]:
         for row in tables.rows("tracks", ["clip_id", "frames", "grid", "points", "visible"]):
             if row["clip_id"] in found:
                 found[row["clip_id"]].tracks = row
+    if has_run(tables, "masks"):
+        for row in tables.rows("masks", ["clip_id", "masks"], only=("clip_id", found)):
+            found[row["clip_id"]].masks = list(row["masks"])
     if has_run(tables, "videos"):
         for row in tables.rows("videos", ["video_id", "path", "decoder"]):
             for clip in found.values():
@@ -138,6 +143,9 @@ def _tiles(clip: _Clip) -> list[Tile]:
         if ordinal not in by_ordinal:
             continue
         frame, time_s = by_ordinal[ordinal]
+        counts = clip.masks[index] if clip.masks and index < len(clip.masks) else None
+        if counts is not None:
+            frame = draw_mask(frame, decode_rle({"size": frame.shape[:2], "counts": counts}))
         picture = _draw(frame, m2d[index, :17], crop, tracks, visible, index)
         height, width = picture.shape[:2]
         data = jpeg(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), quality=80)

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from motionkit.report.pictures import TILE_HEIGHT, contact_sheets
-from motionkit.video.draw import LEFT, RIGHT
+from motionkit.rle import encode_rle
+from motionkit.video.draw import LEFT, MASK, RIGHT
 
 
 def decode(source):
@@ -38,3 +39,29 @@ def test_the_choice_is_the_same_each_time_and_bounded(factory):
     assert len(first) == 2
     assert first == [s.clip_id for s in contact_sheets(factory.workspace, 2)]
     assert list(contact_sheets(factory.workspace, 0)) == []
+
+
+def test_masks_are_outlined_where_there_are_some(factory):
+    factory.fill(videos=1, frames=60)
+    workspace = factory.workspace
+    (plain,) = contact_sheets(workspace, 1)
+    clip = next(iter(workspace.rows("keypoints", ["clip_id", "width", "height", "frames"])))
+    mask = np.zeros((clip["height"], clip["width"]), bool)
+    mask[clip["height"] // 4 : -20, clip["width"] // 3 : -clip["width"] // 3] = True
+    counts = encode_rle(mask)["counts"]
+
+    class WithMasks:
+        def fingerprint(self, table):
+            return "masks" if table == "masks" else workspace.fingerprint(table)
+
+        def rows(self, table, columns, **rest):
+            if table == "masks":
+                return iter([{"clip_id": clip["clip_id"], "masks": [counts, *[None] * 59]}])
+            return workspace.rows(table, columns, **rest)
+
+    (sheet,) = contact_sheets(WithMasks(), 1)
+    assert not sheet.problem
+    assert (
+        near(decode(sheet.tiles[0].source), MASK) > near(decode(plain.tiles[0].source), MASK) + 50
+    )
+    assert sheet.tiles[1].source == plain.tiles[1].source  # null: as without
