@@ -99,6 +99,9 @@ class Estimator:
         """The costs of a step that grows with another one's items."""
         scale = np.ones(1 + _REPLICATES) if by is None else by.scale
         cost = trial.costs[0] if trial.costs else VideoCost()
+        if trial.at_most:
+            scale = np.minimum(scale * cost.items, trial.at_most)
+            scale = np.maximum(1.0, scale / max(1, min(cost.items, trial.at_most)))
         found = {name: float(getattr(cost, name)) * scale for name in QUANTITIES}
         return Totals(found, scale, by is not None and by.known and bool(trial.costs))
 

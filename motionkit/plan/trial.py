@@ -31,6 +31,8 @@ from motionkit.workspace import Workspace
 #: Roles whose work runs in the workers; the rest is a device's or a server's.
 _IN_WORKERS: Final = ("process", "read")
 _ON_DEVICE: Final = ("infer", "follow", "finish")
+#: Clips that a report draws; the rest of its work is small.
+REPORT_CLIPS: Final = 8
 #: A long video's stretch is taken where it is this much longer than what is taken of it.
 _WORTH_CUTTING: Final = 1.5
 
@@ -61,6 +63,7 @@ class StepTrial:
     workers; ``slowdown`` is what an item took with all workers over what it took with one;
     ``gap_s`` the time in which the engine itself was at work and its one worker waited.
     ``end_s`` is what a stage with a device took after its last item (tables merged).
+    A step that ``grows`` does so with the clips, up to ``at_most`` of them where that is not 0.
     ``longest_s`` and ``mean_square_s2`` describe the single items.
     """
 
@@ -81,6 +84,7 @@ class StepTrial:
     peak_device: int | None = None
     peak_gpu: int | None = None
     grows: bool = True
+    at_most: int = 0
     notes: list[str] = dataclasses.field(default_factory=list)
 
     @property
@@ -180,7 +184,7 @@ class Trial:
             elif step.startswith("train"):
                 made = StepTrial(step, "whole", [], notes=["training is not planned"], grows=False)
             else:
-                made = self._whole(step, parameters)
+                made = self._whole(step, parameters, found[-1].items if found else 0)
             found.append(made)
             if self.say is not None:
                 self.say(
@@ -315,7 +319,7 @@ class Trial:
 
     # ---------------------------------------------------------------- steps that are none
 
-    def _whole(self, step: str, parameters: Any) -> StepTrial:
+    def _whole(self, step: str, parameters: Any, clips: int) -> StepTrial:
         """Shards and the like: once to have all loaded, and once to measure what grows."""
         made = StepTrial(step, "whole", [])
         try:
@@ -327,18 +331,17 @@ class Trial:
         except MotionkitError as error:
             made.notes.append(f"not tried: {error}")
             return made
-        made.grows = step == "shards"
+        made.grows = step in ("shards", "report")
         made.wall_s[1] = ended - between
-        made.start_s[1] = max(0.0, between - began - (ended - between)) if made.grows else 0.0
-        made.costs = [VideoCost()]
-        written = _bytes_below(self.folder / "second")
-        if made.grows:
-            made.costs[0].work_s = ended - between
-            made.costs[0].bytes = written
-            made.costs[0].items = sum(result.summary["samples"].values())
-        else:
-            made.start_s[1], made.bytes_fixed = ended - between, written
-            made.notes.append("taken as it is for the sample: it hardly grows with the set")
+        made.start_s[1] = max(0.0, between - began - (ended - between))
+        items = clips if step == "report" else sum(result.summary.get("samples", {}).values())
+        made.at_most = REPORT_CLIPS if step == "report" else 0
+        made.costs = [
+            VideoCost(items=items, work_s=ended - between,
+                      bytes=_bytes_below(self.folder / "second"))
+        ]  # fmt: skip
+        if not made.grows:
+            made.notes.append("taken as it is for the sample")
         return made
 
     def _make(self, step: str, parameters: Any, out: Path) -> StepResult:

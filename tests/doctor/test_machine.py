@@ -42,8 +42,8 @@ def test_write_access_leaves_nothing_behind(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("total", "free", "state", "cure"),
     [
-        (64 << 20, 64 << 20, "wrong", "--shm-size"),
-        (8 << 30, 1 << 20, "wrong", "ls -l"),
+        (64 << 20, 64 << 20, "absent", "--shm-size"),
+        (8 << 30, 1 << 20, "absent", "ls -l"),
         (8 << 30, 8 << 30, "ok", ""),
     ],
 )

@@ -90,3 +90,15 @@ def test_the_number_of_videos_is_known() -> None:
     found = Estimator(everything, sample, 0).totals(made)
     assert found.of["items"][0] == 20
     assert found.scale[0] == 4
+
+
+def test_a_report_grows_with_the_clips_up_to_those_that_it_draws() -> None:
+    everything = population([1.0] * 100)
+    sample = tried(everything, 10, 0)
+    estimator = Estimator(everything, sample, 0)
+    clips = estimator.totals(trial(sample, lambda one: 1.0))
+    for drawn, expected in ((2, 4.0), (16, 1.0)):  # a hundred clips, and the report draws eight
+        report = StepTrial("report", "whole", [VideoCost(items=drawn, work_s=3.0)], at_most=8)
+        assert estimator.scaled(report, clips).of["work_s"][0] == pytest.approx(3 * expected)
+    shards = StepTrial("shards", "whole", [VideoCost(items=5, work_s=3.0)])
+    assert estimator.scaled(shards, clips).of["work_s"][0] == pytest.approx(30)
