@@ -99,7 +99,7 @@ class MMPose:
         return {
             "spec": self.spec,
             "packages": versions,
-            "weights": weights.find(self.spec).sha256,
+            "weights": self._files().sha256,
             "flip_test": self.flip_test,
         }
 
@@ -219,6 +219,13 @@ class MMPose:
         )
         return sample
 
+    def _files(self) -> weights.ModelFiles:
+        try:
+            return weights.find(self.spec)
+        except weights.ModelMissing as error:  # another command fetches these
+            error.hint = f"in mmpose's environment: python scripts/fetch-mmpose.py {self.name}"
+            raise
+
     def _config(self) -> Any:
         from mmengine.config import Config
 
@@ -226,7 +233,7 @@ class MMPose:
 
     def _file(self, ending: str) -> Path:
         """The model's one file of a kind; UsageError where there are several."""
-        folder = weights.find(self.spec).path
+        folder = self._files().path
         files = sorted(folder.glob(f"*{ending}"))
         if len(files) != 1:
             names = ", ".join(file.name for file in files) or "none"

@@ -218,7 +218,13 @@ def filter_(
 @app.command(epilog=STEP_EPILOG)
 def pose(
     context: typer.Context,
-    backend: Annotated[str | None, typer.Option(help="Pose estimator, e.g. mediapipe.")] = None,
+    backend: Annotated[
+        str | None, typer.Option(help="Pose estimator: mediapipe, vitpose, mmpose:CONFIG, …")
+    ] = None,
+    flip_test: Annotated[
+        bool | None,
+        typer.Option(help="Measure the mirrored picture too: twice the time (ViTPose, mmpose)."),
+    ] = None,
     settings: Settings = None,
     workers: Workers = 0,
     timeout: Timeout = 900.0,
@@ -228,12 +234,12 @@ def pose(
 ) -> None:
     """Second pass: 17 keypoints a frame at 30 frames a second, for every kept clip.
 
-    Example: motionkit pose --backend mediapipe
+    Example: motionkit pose --backend vitpose --no-flip-test
     """
     run_command(
         context,
         "pose",
-        {"backend": backend},
+        {"backend": backend, "flip_test": flip_test},
         settings,
         workers,
         timeout,

@@ -187,8 +187,9 @@ def test_identity_names_versions_weights_and_settings(folder: Path) -> None:
     assert identity["packages"]["mmpose"]
     assert len(identity["weights"]) == 64
     assert identity["flip_test"] is True
-    with pytest.raises(ModelMissing, match="elsewhere"):
+    with pytest.raises(ModelMissing, match="elsewhere") as error:
         pose_estimator("mmpose:elsewhere").identity()
+    assert "fetch-mmpose.py elsewhere" in str(error.value.hint)
 
 
 @pytest.mark.usefixtures("folder")
