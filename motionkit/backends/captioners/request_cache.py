@@ -2,7 +2,7 @@
 
     cache/captions/ab/abcdef….json
 
-One file an answer, flushed and renamed into place before any row is written from it, so that a
+One file an answer, renamed into place and flushed before any row is written from it, so that a
 run which was killed goes on with what it had. Keys and addresses are never part of it. Deleting
 the folder is safe: it only costs what asking again costs.
 """
@@ -101,10 +101,12 @@ class RequestCache:
         partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
         try:
             with partial.open("w", encoding="utf-8") as file:
-                json.dump(data, file, indent=1, sort_keys=True)
+                file.write(json.dumps(data, indent=1, sort_keys=True))
                 file.flush()
+                # First the name, which outlives a kill, and then the disk, which is slow: a file
+                # that a power cut leaves empty is found damaged, and asked again.
+                partial.replace(path)
                 os.fsync(file.fileno())
-            partial.replace(path)
         finally:
             partial.unlink(missing_ok=True)
 
