@@ -15,6 +15,7 @@ NAMES: dict[str, list[str]] = {
     "camera_kinds": [],
     "synth_truth": [],
     "real_videos": [],
+    "caption_audit": ["--every", "8"],
     "coco_images": [],
     "duplicates": ["--videos", "2000"],
     "damaged": [],
@@ -24,6 +25,7 @@ NAMES: dict[str, list[str]] = {
     "loader": [],
     "memory": ["--minutes", "3", "--workers", "0", "--seconds", "30"],
     "kill_resume": [],
+    "captioner_faults": [],
     "k2m_small": [],
 }
 
