@@ -6,25 +6,21 @@ import dataclasses
 import os
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from motionkit.engines.local import EngineOptions
 from motionkit.errors import UsageError
-from motionkit.forecast import Forecast, Range, StepForecast
+from motionkit.forecast import Forecast
 from motionkit.intake import intake_steps
-from motionkit.plan.estimate import Estimator, FloatArray, Totals, range_of
-from motionkit.plan.measure import peak_memory
-from motionkit.plan.population import Population, take_stock
+from motionkit.plan.population import take_stock
+from motionkit.plan.predict import forecast
 from motionkit.plan.sample import draw
-from motionkit.plan.timing import seconds, slowdown, start_s
-from motionkit.plan.trial import StepTrial, Trial, Tried, lay_out
+from motionkit.plan.trial import Trial, lay_out
 from motionkit.recipes import Recipe
 from motionkit.stages.ingest import Ingest
 
-#: The same work takes a little more or less from run to run: no range of hours is narrower.
-_RUN_TO_RUN: Final = 0.1
 #: More load than this share of the cores, before the trial begins, is worth a note.
 _BUSY: Final = 0.5
 
@@ -78,6 +74,10 @@ def make_plan(
     options = options or PlanOptions()
     engine = engine or recipe.engine
     steps = _steps(recipe, sources, options)
+    for parameters in steps.values():  # a model that is missing is told before anything is tried
+        check = getattr(parameters, "check", None)
+        if check is not None:
+            check()
     ingest: Ingest = steps["ingest"]
     count = engine.workers or os.cpu_count() or 1
     population = take_stock(
@@ -95,7 +95,10 @@ def make_plan(
         trial = Trial(Path(name), tried, engine, recipe.resolved(), say, busy)
         trials = trial.run(steps)
     took = time.monotonic() - began
-    made = _forecast(recipe, steps, options, population, tried, trials, count, took)
+    made = forecast(
+        recipe, population, tried, trials, workers=count, others=options.workers,
+        seed=options.seed, prices=(options.price_in, options.price_out), took_s=took,
+    )  # fmt: skip
     if busy:
         made.notes.insert(
             0, f"the machine was busy with other work (load {load:.1f}): these are times of a "
@@ -129,143 +132,3 @@ def _steps(recipe: Recipe, sources: Sequence[str], options: PlanOptions) -> dict
             "WORKSPACE/downloads",
         )
     return {step: parameters for step, parameters in steps.items() if step not in options.skip}
-
-
-def _forecast(
-    recipe: Recipe,
-    steps: Mapping[str, Any],
-    options: PlanOptions,
-    population: Population,
-    tried: Sequence[Tried],
-    trials: Sequence[StepTrial],
-    count: int,
-    took: float,
-) -> Forecast:
-    estimator = Estimator(population, tried, options.seed)
-    numbers = sorted({*options.workers, count})
-    resolved = recipe.resolved()
-    found: list[StepForecast] = []
-    hours: dict[str, FloatArray] = {}
-    sums: dict[str, FloatArray] = {}
-    clips: Totals | None = None
-    for trial in trials:
-        if trial.mode == "whole":
-            totals = estimator.scaled(trial, clips if trial.grows else None)
-        else:
-            totals = estimator.totals(trial)
-            clips = totals
-        by_workers = {str(n): seconds(trial, totals, population, n, count) / 3600 for n in numbers}
-        size = totals.of["bytes"] + trial.bytes_fixed
-        for name, values in by_workers.items():
-            hours[name] = hours.get(name, 0.0) + values
-        for name in ("prompt_tokens", "completion_tokens"):
-            sums[name] = sums.get(name, 0.0) + totals.of[name]
-        sums["bytes"] = sums.get("bytes", 0.0) + size
-        whole = trial.step in ("ingest", "scan", "expressions")
-        length = population.seconds if whole else population.used_s
-        busy = totals.of["work_s"] + totals.of["device_s"] + totals.of["call_s"]
-        kept = sum(cost.kept for cost in trial.costs)
-        found.append(
-            StepForecast(
-                step=trial.step,
-                mode=trial.mode,
-                parameters=resolved.get(trial.step, {}),
-                items=totals.range("items"),
-                kept=totals.range("kept"),
-                kept_share=kept / trial.items if trial.items and trial.mode != "whole" else None,
-                sample_items=trial.items,
-                per_video_s=float(busy[0]) / length if length else None,
-                start_s=start_s(trial, count),
-                slowdown=slowdown(trial, count, count),
-                processor_s=totals.range("cpu_s"),
-                hours={name: totals.range(v, _RUN_TO_RUN) for name, v in by_workers.items()},
-                bytes=totals.range(size),
-                memory={str(n): _memory(trial, n) for n in numbers},
-                gpu_memory=trial.peak_gpu,
-                prompt_tokens=totals.range("prompt_tokens"),
-                completion_tokens=totals.range("completion_tokens"),
-                notes=trial.notes,
-            )
-        )
-    known = estimator.known
-    prompt, completion = sums["prompt_tokens"], sums["completion_tokens"]
-    cost: Range | None = None
-    if options.price_in is not None or options.price_out is not None:
-        paid = prompt * (options.price_in or 0.0) + completion * (options.price_out or 0.0)
-        cost = range_of(paid / 1e6, known)
-    return Forecast(
-        recipe=recipe.name,
-        made=round(time.time(), 1),
-        seed=options.seed,
-        workers=count,
-        machine=machine(),
-        whole={
-            "videos": len(population.videos),
-            "seconds": population.seconds,
-            "used_s": population.used_s,
-            "bytes": sum(v.bytes for v in population.videos if v.kind == "file"),
-            "probed": population.probed,
-            "unreadable": population.unreadable,
-        },
-        sample={
-            "videos": [
-                {
-                    "path": one.drawn.video.path,
-                    "seconds": one.drawn.video.seconds,
-                    "tried_s": one.drawn.video.seconds * one.share,
-                    "weight": one.drawn.weight,
-                }
-                for one in tried
-            ],
-            "trial_s": took,
-        },
-        steps=found,
-        hours={name: range_of(values, known, _RUN_TO_RUN) for name, values in hours.items()},
-        disk_bytes=range_of(sums["bytes"], known),
-        prompt_tokens=range_of(prompt, known),
-        completion_tokens=range_of(completion, known),
-        cost=cost,
-        notes=_notes(found, population),
-    )
-
-
-def _memory(trial: StepTrial, workers: int) -> int | None:
-    """Bytes of all processes of a step at their peaks together; None where unknown."""
-    parent = peak_memory()
-    if parent is None or trial.mode in ("whole", "parent"):
-        return parent
-    if trial.peak_worker is None and trial.peak_device is None:
-        return None
-    return parent + workers * (trial.peak_worker or 0) + trial.devices * (trial.peak_device or 0)
-
-
-def _notes(steps: Sequence[StepForecast], population: Population) -> list[str]:
-    notes = []
-    if population.probed < len(population.videos):
-        notes.append(
-            f"{population.probed} of {len(population.videos)} headers were read; the other "
-            "lengths follow from the files' sizes"
-        )
-    if population.unreadable:
-        notes.append(f"{population.unreadable} files cannot be opened: they take no time")
-    if peak_memory() is None:
-        notes.append("this system does not say how much memory a process took")
-    for step in steps:
-        notes += [f"{step.step}: {note}" for note in step.notes]
-    return notes
-
-
-def machine() -> dict[str, Any]:
-    """What the plan was measured on: cores, memory in bytes, names of the GPUs."""
-    import platform
-    import sys
-
-    gpus: list[str] = []
-    torch: Any = sys.modules.get("torch")  # not imported for this: it takes seconds
-    if torch is not None and torch.cuda.is_available():
-        gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
-    memory: int | None = None
-    if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
-        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return {"cores": os.cpu_count(), "memory": memory, "gpus": gpus,
-            "system": platform.platform(), "python": platform.python_version()}  # fmt: skip

@@ -18,7 +18,7 @@ FloatArray = NDArray[np.float64]
 _REPLICATES: Final = 1000
 _TAILS: Final = (0.05, 0.95)
 #: Steps that read every video to its end, whatever stretches of it are wanted.
-_WHOLE_VIDEOS: Final = ("ingest", "scan", "expressions")
+WHOLE_VIDEOS: Final = ("ingest", "scan", "expressions")
 QUANTITIES: Final = tuple(field.name for field in dataclasses.fields(VideoCost))
 
 
@@ -74,7 +74,7 @@ class Estimator:
 
     def totals(self, trial: StepTrial) -> Totals:
         """The costs of a stage over the whole set."""
-        whole = trial.step in _WHOLE_VIDEOS
+        whole = trial.step in WHOLE_VIDEOS
         x = np.array([v.drawn.video.seconds if whole else v.drawn.video.used_s for v in self.tried])
         shares = np.array([v.share if whole else v.used_share for v in self.tried])
         size = self.population.seconds if whole else self.population.used_s

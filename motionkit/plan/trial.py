@@ -78,7 +78,7 @@ class StepTrial:
     longest_s: float = 0.0
     mean_square_s2: float = 0.0
     at_once: int = 1
-    devices: int = 1
+    device_names: list[str] = dataclasses.field(default_factory=list)
     bytes_fixed: int = 0
     peak_worker: int | None = None
     peak_device: int | None = None
@@ -86,6 +86,11 @@ class StepTrial:
     grows: bool = True
     at_most: int = 0
     notes: list[str] = dataclasses.field(default_factory=list)
+
+    @property
+    def devices(self) -> int:
+        """Devices that share the work, at least one."""
+        return max(1, len(self.device_names))
 
     @property
     def items(self) -> int:
@@ -240,7 +245,7 @@ class Trial:
         began = time.monotonic()
         result = run_step(Workspace(self.place), made.step, stage, engine)
         ended = time.monotonic()
-        made.devices = max(1, len(result.summary.get("devices", [])))
+        made.device_names = list(result.summary.get("devices", []))
         lines = read_costs(folder)
         work = [line["start"] for line in lines if line["role"] != "setup"]
         made.wall_s[workers] = ended - began

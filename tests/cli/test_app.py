@@ -10,7 +10,7 @@ from motionkit.cli.app import hoist, run
 COMMANDS = [
     ["ingest"], ["scan"], ["detect"], ["filter"], ["pose"], ["track"], ["caption"],
     ["build-shards"], ["train", "k2m"], ["generate", "k2m"], ["report"], ["run"], ["synth"],
-    ["demo"], ["status"], ["failures"], ["retry"], ["query"], ["duplicates"], ["doctor"],
+    ["plan"], ["demo"], ["status"], ["failures"], ["retry"], ["query"], ["duplicates"], ["doctor"],
 ]  # fmt: skip
 #: Commands that read a workspace, with what else they need to be right.
 READERS = [

@@ -57,7 +57,7 @@ def test_a_device_is_not_shared_out_to_workers() -> None:
     work = totals(work_s=400, device_s=300)
     assert wall(made, work, 1) == pytest.approx(2 + 400 + 1)
     assert wall(made, work, 4) == pytest.approx(5 + 300 + 1)
-    made.devices = 2
+    made.device_names = ["cuda:0 fp16", "cuda:1 fp16"]
     assert wall(made, work, 4) == pytest.approx(5 + 150 + 1)
 
 
