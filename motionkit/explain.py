@@ -20,6 +20,7 @@ from motionkit.stages._checks import checks_of, moment, remedies
 from motionkit.stages._judge import judge_shots
 from motionkit.stages._scores import COLUMNS, Shots, shots_of_rows
 from motionkit.stages.filter import Filter, candidate_rows
+from motionkit.words_of_stages import Word, beside_of, ending, sentence, word_of
 from motionkit.workspace import COMMAND_OF, Workspace
 
 _STRETCH: Final = re.compile(r"(?P<video>.+?)-(?P<first>\d{6,})-(?P<last>\d{6,})(-[0-9a-f]{8})?")
@@ -27,20 +28,6 @@ _WORD: Final = ("reason", "measured", "threshold", "error_message", "attempt")
 _VIDEO: Final = ("video_id", "path", "duration_s", "page_url", "problems", "outcome")
 #: The stages whose items are clips, in order.
 _LATER: Final = ("keypoints", "tracks", "captions")
-
-
-@dataclasses.dataclass(frozen=True)
-class Word:
-    """What one stage said about one item. ``outcome`` is kept, dropped, failed, pending (its
-    stage has not come to it) or not-run."""
-
-    stage: str
-    item: str
-    outcome: str
-    reason: str | None = None
-    measured: float | None = None
-    threshold: float | None = None
-    message: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,7 +110,7 @@ class _About:
     def stopped(self, kind: str, camera_kind: str | None = None) -> Explanation:
         """An answer for what did not come as far as `filter`."""
         return Explanation(
-            self.asked, kind, self.path, self.words, [], _ending(self.words), camera_kind
+            self.asked, kind, self.path, self.words, [], ending(self.words), camera_kind
         )
 
     def shots(self) -> list[dict[str, Any]]:
@@ -145,7 +132,7 @@ class _About:
         summary = f"{len(shots)} shots, {len(candidates)} stretches judged, {kept} clips kept"
         summary += f" ({hours:.1f} s)" if kept else ""
         if not candidates:
-            summary = _ending(self.words)
+            summary = ending(self.words)
         most = max((c["person"] for c in candidates), default=0) + 1
         return Explanation(
             self.asked, "video", self.path, self.words, candidates, summary, people=most
@@ -255,14 +242,14 @@ class _About:
                     break
             self.words.append(self._shards(candidate["clip_id"]))
         found = checks_of(shots, verdicts, place, self.params)
-        beside = [_beside(candidates, place - 1), _beside(candidates, place + 1)]
+        beside = [beside_of(candidates, place - 1), beside_of(candidates, place + 1)]
         return Explanation(
             asked=self.asked,
             kind=kind,
             path=self.path,
             words=self.words,
             candidates=[candidate],
-            summary=_sentence(candidate, self.words)
+            summary=sentence(candidate, self.words)
             + (f" (person {person} of 0 to {len(people) - 1})" if len(people) > 1 else ""),
             camera_kind=shot.get("camera_kind"),
             checks=[dataclasses.asdict(check) for check in found],
@@ -288,7 +275,7 @@ class _About:
         if row is None:
             self.words.append(Word(stage, item, "pending"))
             return None
-        self.words.append(_word(stage, row))
+        self.words.append(word_of(stage, row))
         return None if later and row["outcome"] != "kept" else row
 
     def _read(self, table: str, items: set[str], columns: list[str]) -> None:
@@ -356,7 +343,7 @@ def _video(workspace: Workspace, name: str) -> tuple[dict[str, Any] | None, list
     if not rows:
         return None, words
     rows.sort(key=lambda row: (row["outcome"] != "kept", row["item_id"]))
-    words.append(_word("ingest", rows[0], str(rows[0]["path"])))
+    words.append(word_of("ingest", rows[0], str(rows[0]["path"])))
     return (rows[0] if rows[0]["outcome"] == "kept" else None), words
 
 
@@ -366,55 +353,4 @@ def _fetched(workspace: Workspace, name: str) -> Iterator[Word]:
         return
     for row in workspace.rows("downloads", ["url", "outcome", *_WORD], outcome=None):
         if name in (row["url"], row["item_id"]):
-            yield _word("fetch", row)
-
-
-def _word(stage: str, row: dict[str, Any], item: str | None = None) -> Word:
-    return Word(
-        stage=stage,
-        item=item or row["item_id"],
-        outcome=row["outcome"],
-        reason=row["reason"],
-        measured=row["measured"],
-        threshold=row["threshold"],
-        message=row["error_message"],
-    )
-
-
-def _ending(words: list[Word]) -> str:
-    """How the way of something ended that has no verdict."""
-    bad = [word for word in words if word.outcome != "kept"]
-    if not bad:
-        return "it has no such shot"
-    last = bad[0]
-    if last.outcome == "not-run":
-        return f"{last.stage} has not run yet"
-    if last.outcome == "pending":
-        return f"{last.stage} has not come to it yet"
-    why = f"{last.outcome} by {last.stage}: {last.reason}"
-    if last.message:
-        why += f" ({last.message})"
-    elif last.measured is not None and last.threshold is not None:
-        why += f" ({last.measured:.3g} where the limit is {last.threshold:.3g})"
-    return why
-
-
-def _sentence(candidate: dict[str, Any], words: list[Word]) -> str:
-    if candidate["outcome"] == "dropped":
-        value, limit = candidate["measured"], candidate["threshold"]
-        told = "" if value is None else f", {value:.3g}"
-        told += "" if limit is None else f" where the limit is {limit:.3g}"
-        return f"dropped by filter: {candidate['reason']}{told}"
-    later = [w for w in words if w.stage in ("pose", "track", "caption", "build-shards")]
-    for word in later:
-        if word.outcome in ("dropped", "failed"):
-            return f"kept by filter; {word.outcome} by {word.stage}: {word.reason or word.message}"
-    return "kept by filter"
-
-
-def _beside(candidates: list[dict[str, Any]], place: int) -> str | None:
-    """What lies beside a candidate: its verdict and when."""
-    if not 0 <= place < len(candidates):
-        return None
-    other = candidates[place]
-    return f"{other['reason'] or 'kept'}, {other['t0_s']:.2f} to {other['t1_s']:.2f} s"
+            yield word_of("fetch", row)

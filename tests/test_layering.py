@@ -38,7 +38,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "thresholds": BASE | {"stages"},
     "flags": BASE | {"catalogue", "stages", "workspace"},
     "what_if": BASE | {"stages", "workspace"},
-    "explain": BASE | {"stages", "workspace"},
+    "explain": BASE | {"stages", "workspace", "words_of_stages"},
+    "words_of_stages": BASE,
     "engines": BASE | {"stage", "workspace", "devices"},
     "shards": BASE | {"stage", "workspace", "measures", "duplicates", "mirror", "rle", "weights"},
     "exchange": BASE
