@@ -30,7 +30,7 @@ PYTHON
 # mmengine imports pkg_resources, which later setuptools do not have; it holds for all steps.
 constraints=$folder/install-mmpose-constraints.txt
 printf 'setuptools<81\nnumpy>=2,<3\n' >"$constraints"
-install() { "$python" -m pip --disable-pip-version-check install -q -c "$constraints" "$@"; }
+install() { "$python" -m pip --disable-pip-version-check install -q --no-warn-conflicts -c "$constraints" "$@"; }
 
 step "build tools"
 install setuptools wheel "cython>=3" numpy
