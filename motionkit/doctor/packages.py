@@ -29,6 +29,7 @@ EXTRAS: Final[Mapping[str, str]] = {
     "demo": "the demo: motionkit demo",
 }
 _NOT_FOR_USERS: Final = ("dev", "test", "docs")
+_OPENCV: Final = ("opencv-python-headless", "opencv-python", "opencv-contrib-python")
 _REQUIREMENT: Final = re.compile(
     r"^(?P<name>[A-Za-z0-9._-]+)\s*(?:\[(?P<extras>[^\]]*)\])?\s*\(?(?P<limits>[^;)]*)\)?"
     r"\s*(?:;(?P<marker>.*))?$"
@@ -167,6 +168,8 @@ def _of_extra(extra: str, everything: list[Requirement]) -> Iterator[Requirement
 
 def _judged(wanted: Requirement) -> tuple[str, str]:
     version = version_of(wanted.name)
+    if version is None and wanted.name in _OPENCV:  # any of them is the module cv2
+        version = next((found for name in _OPENCV if (found := version_of(name))), None)
     if version is None:
         return "absent", "not installed"
     if not fits(version, wanted.limits):
@@ -191,8 +194,7 @@ def _mmpose() -> Finding:
 
 
 def _opencv_twins() -> Finding:
-    names = ("opencv-python", "opencv-contrib-python", "opencv-python-headless")
-    found = {name: version_of(name) for name in names}
+    found = {name: version_of(name) for name in _OPENCV}
     installed = [f"{name} {version}" for name, version in found.items() if version]
     if len({version for version in found.values() if version}) > 1:
         return Finding(

@@ -92,3 +92,10 @@ def test_a_missing_package_of_the_core_is_wrong(monkeypatch: pytest.MonkeyPatch)
 def test_two_versions_of_opencv_are_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
     wanted(monkeypatch, [], {"opencv-python": "4.9", "opencv-python-headless": "5.0"})
     assert packages.core()[-1].state == "wrong"
+
+
+def test_opencv_with_windows_does_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    wanted(monkeypatch, ["opencv-python-headless>=4.10"], {"opencv-python": "4.13"})
+    assert [finding.state for finding in packages.core()] == ["ok", "ok"]
+    wanted(monkeypatch, ["opencv-python-headless>=4.10"], {})
+    assert packages.core()[0].state == "wrong"
