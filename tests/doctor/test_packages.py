@@ -54,7 +54,7 @@ def test_versions_are_compared_by_their_numbers(
 def test_every_extra_says_what_it_is_for() -> None:
     data = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
     named = set(data["project"]["optional-dependencies"]) - {"dev"}
-    assert named <= set(EXTRAS), f"doctor/packages.py: what is {named - set(EXTRAS)} for?"
+    assert named == set(EXTRAS), f"see EXTRAS in doctor/packages.py: {named ^ set(EXTRAS)}"
 
 
 def wanted(monkeypatch: pytest.MonkeyPatch, lines: list[str], there: dict[str, str]) -> None:
