@@ -3,6 +3,7 @@ in painted videos by the embedded backend."""
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -30,7 +31,7 @@ SLOW_S = 0.4
 
 def imitated(mocap: Mocap, shot: Shot, seed: int) -> NDArray[np.float32]:
     """M_2D [F, 18, 3]: true projected points with the errors and confidences of the estimator."""
-    rng = np.random.default_rng([seed, 881, zlib_of(mocap.file)])
+    rng = np.random.default_rng([seed, 881, zlib.crc32(mocap.file.encode())])
     true = shot.keypoints()[:, 0]
     frames = len(true)
     hidden = hidden_points(shot)
@@ -58,29 +59,23 @@ def hidden_points(shot: Shot) -> NDArray[np.bool_]:
     """[F, 17]: whether a part of the own body stands before the point."""
     person = shot.people[0]
     joints, points = shot.camera.to_camera(person.joints), shot.camera.to_camera(person.coco)
+    t = np.linspace(0, 1, 7)[:, None, None]
+    ends = [(joints[:, JOINT[a]], joints[:, JOINT[b]], a, b, radius) for a, b, radius in _PARTS]
+    parts = [(one * (1 - t) + other * t, a, b, radius) for one, other, a, b, radius in ends]
     hidden = np.zeros(points.shape[:2], bool)
     for name, k in INDEX.items():
-        if name.split("_")[-1] in ("nose", "eye", "ear", "shoulder", "hip"):
+        if name.split("_")[-1] not in ("elbow", "wrist", "knee", "ankle"):
             continue
         p = points[:, k]
-        for a, b, radius in _PARTS:
-            joint = name.replace("ankle", "ankle")
-            if joint in (a, b):
+        away = np.linalg.norm(p, axis=1)
+        for places, a, b, radius in parts:
+            if name in (a, b):
                 continue
-            # The point of the part nearest to the line of sight, and how far before the point.
-            ends = [joints[:, JOINT[a]], joints[:, JOINT[b]]]
-            for t in np.linspace(0, 1, 7):
-                q = ends[0] * (1 - t) + ends[1] * t
-                depth = (q * p).sum(1) / np.maximum((p * p).sum(1), 1e-9)
-                gap = np.linalg.norm(q - depth[:, None] * p, axis=1)
-                hidden[:, k] |= (gap < radius) & ((1 - depth) * np.linalg.norm(p, axis=1) > 0.06)
+            # How near the part comes to the line of sight, and how far before the point.
+            depth = (places * p).sum(-1) / away**2
+            gap = np.linalg.norm(places - depth[..., None] * p, axis=-1)
+            hidden[:, k] |= ((gap < radius) & ((1 - depth) * away > 0.06)).any(0)
     return hidden
-
-
-def zlib_of(text: str) -> int:
-    import zlib
-
-    return zlib.crc32(text.encode())
 
 
 def measured(

@@ -70,9 +70,10 @@ def _of_the_arms(motion: str, arms: list[LimbEvidence]) -> tuple[str, float] | N
         return None
     if motion == "raise-arms" and min(tops) < -0.22 and min(rises) < 0.06:
         return "height of the lower wrist over its shoulder, bh", min(tops)
-    if motion in ("raise-arm", "wave") and max(tops) < -0.2 and max(rises) < 0.07:
+    if motion in ("raise-arm", "wave") and max(tops) < -0.2 and max(rises) < 0.06:
         return "height of a wrist over its shoulder, bh", max(tops)
     speed = max(arm.speed for arm in arms)
-    if motion in ("wave", "punch") and speed < 0.2:
+    # A raised hand that waves with its fingers hardly moves the wrist.
+    if motion == "punch" and speed < 0.2:
         return "fastest wrist, bh/s", speed
     return None

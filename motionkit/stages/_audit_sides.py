@@ -31,21 +31,23 @@ SCALES: dict[str, tuple[tuple[str, float, float], ...]] = {
     "extend": (("out", 0.1, 0.22), ("rise", 0.05, 0.18)),
     "move": (("path", 0.0, 0.35), ("rise", 0.05, 0.18), ("out", 0.12, 0.27)),
     "kick": (("top", 0.0, 0.14),),
-    "step": (("ground", 0.0, 0.3),),
+    "step": (("ground", 0.0, 0.16),),
     "support": (("top", 0.0, 0.1),),
 }
 #: The other limb did it from here on, seen beside the claimed one and by itself; the claimed one
-#: did not below this share of the other, or, by itself, below this.
-DID, DID_ALONE = 0.8, 1.0
-SHARE, DID_NOT = 0.4, 0.45
+#: did not below this share of the other (and this much), or, by itself, below this.
+DID, DID_ALONE = 0.6, 1.0
+#: What moves a little beside a hidden limb proves less.
+MOVED_ALONE = 1.5
+SHARE, MOST, DID_NOT = 0.5, 1.5, 0.6
 #: The same where the caption also names the other limb, or tells of one moment.
 DID_NOT_AT_ALL = 0.35
 
 #: Body heights that a way must have to support or contradict a side, and degrees of a turn.
 GOES, GOES_NOT = 0.35, 0.12
-TURNS, TURNS_NOT = 40.0, 20.0
+TURNS, TURNS_NOT = 40.0, 30.0
 #: Degrees of a turn that is a way of its own.
-CURVES = 45.0
+CURVES = 60.0
 
 
 def limb_finding(claim: LimbClaim, e: Evidence, *, alone: bool = True) -> Found | None:
@@ -60,11 +62,11 @@ def limb_finding(claim: LimbClaim, e: Evidence, *, alone: bool = True) -> Found 
     did, others = (_amount(claim.manner, limb) for limb in (claimed, other))
     seen = (claimed.seen >= SEEN, other.seen >= SEEN)
     if seen == (True, True):
-        wrong = others >= DID and did <= min(SHARE * others, DID_ALONE)
+        wrong = others >= DID and did <= min(SHARE * others, MOST)
         if claim.manner == "support" or not alone:  # at one time this limb, at another that
             wrong = wrong and did <= DID_NOT_AT_ALL
     elif seen == (False, True):
-        wrong = alone and others >= DID_ALONE
+        wrong = alone and others >= (MOVED_ALONE if claim.manner == "move" else DID_ALONE)
     elif seen == (True, False):
         wrong = alone and did <= DID_NOT
     else:

@@ -216,8 +216,10 @@ def _body(g: Signals) -> dict[str, float]:
     ]
     stirs = []
     for side in SIDES:
-        for a, b in (("shoulder", "wrist"), ("hip", "ankle")):
-            v = np.gradient(smooth(g.between(f"{side}_{a}", f"{side}_{b}"), 0.1 * g.fps), axis=0)
+        for root, tip in (("shoulder", "wrist"), ("hip", "ankle")):
+            v = np.gradient(
+                smooth(g.between(f"{side}_{root}", f"{side}_{tip}"), 0.1 * g.fps), axis=0
+            )
             stirs.append(_mean(np.linalg.norm(v, axis=1)) * g.fps)
     return {
         "hop": hop,
@@ -232,10 +234,7 @@ def _body(g: Signals) -> dict[str, float]:
 
 def _highest(y: F64) -> float:
     """Rise of a point above the mean of its ends, y down; nan counts as none."""
-    y = y[np.isfinite(y)]
-    if len(y) < 4:
-        return 0.0
-    return float(np.percentile(y, 90) - y.min())
+    return max(0.0, _percentile(y, 90) - _percentile(y, 0)) if np.isfinite(y).sum() >= 4 else 0.0
 
 
 def _mean(values: F64) -> float:
@@ -247,5 +246,11 @@ def _sum(values: F64) -> float:
 
 
 def _percentile(values: F64, q: float) -> float:
-    values = values[np.isfinite(values)]
-    return float(np.percentile(values, q)) if len(values) else float("nan")
+    """As np.percentile of the finite values, which is ten times as slow for so few; or nan."""
+    ordered = np.sort(values[np.isfinite(values)])
+    if not len(ordered):
+        return float("nan")
+    place = q / 100 * (len(ordered) - 1)
+    low = int(place)
+    high = min(low + 1, len(ordered) - 1)
+    return float(ordered[low] + (place - low) * (ordered[high] - ordered[low]))

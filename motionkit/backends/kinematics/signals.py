@@ -144,6 +144,9 @@ def smooth(values: F64, sigma: float) -> F64:
     if sigma <= 0 or len(values) < 3:
         return values
     known = np.isfinite(values)
+    if known.all():
+        found: F64 = gaussian_filter1d(values, sigma, axis=0, mode="nearest")
+        return found
     weight = gaussian_filter1d(known.astype(float), sigma, axis=0, mode="nearest")
     total = gaussian_filter1d(np.where(known, values, 0.0), sigma, axis=0, mode="nearest")
     return np.where(known, total / np.maximum(weight, 1e-9), np.nan)
