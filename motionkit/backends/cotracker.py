@@ -22,14 +22,20 @@ from numpy.typing import NDArray
 
 from motionkit import devices, weights
 from motionkit.backends.cotracker_code import Library, import_library
+from motionkit.backends.cotracker_windows import (
+    STEP,
+    WINDOW,
+    Frames,
+    Windows,
+    as_array,
+    torch_module,
+)
 from motionkit.backends.tracking import Float, Frame, Tracks, Workload, checked_queries
-from motionkit.errors import InputError, MissingExtraError, UsageError
+from motionkit.errors import InputError, UsageError
 from motionkit.stage import Chunk
 
 #: Height and width that the model works at.
 INNER = (384, 512)
-#: Frames of the online model's window, and how far it moves.
-WINDOW, STEP = 16, 8
 #: Frames of the longest clip that the offline model was trained on: the length of its table of
 #: times, which the checkpoint holds.
 TRAINED = 60
@@ -41,14 +47,12 @@ ITERATIONS = 6
 SEEN = {"offline": 0.9, "online": 0.6}
 #: Frames that go through the convolutions at once: 80 MB each, and more are not faster.
 FRAMES_AT_ONCE = 8
-#: Brightness 0..255 as int16: steps of 1/257, an error of 0.002 levels. Half the bytes of float32
-#: between the processes; the tracks move by less than 1e-4 px.
-_STEPS, _OFFSET = 257, 32768
-
+#: How brightness goes into int16 for the offline model: steps of 1/257, an error of 0.002 levels.
+#: A clip of 30 frames then has 35 MB, and fits what readers share with the device's process. The
+#: online model takes float32, since an error would be carried from window to window.
+STEPS, OFFSET = 257, 32768
 #: What a file that is something else makes torch raise.
 _UNREADABLE = (RuntimeError, AttributeError, TypeError, EOFError, pickle.UnpicklingError)
-
-Frames = NDArray[np.int16]
 
 
 def offline_bytes(frames: int, points: int) -> float:
@@ -100,13 +104,13 @@ class CoTracker3:
 
     def check(self) -> None:
         """MissingExtraError without torch, `weights.ModelMissing` without code or weights."""
-        _torch()
+        torch_module()
         weights.find("cotracker3:code")
         weights.find(self.spec)
 
     def identity(self) -> dict[str, Any]:
         """Hashes of code and weights, and settings. Loads nothing; raises like `check`."""
-        _torch()
+        torch_module()
         return {
             "name": "cotracker3",
             "method": 1,
@@ -119,12 +123,12 @@ class CoTracker3:
 
     def setup_reader(self) -> None:
         """torch on one thread, to resize frames: the engine has a reader for every core."""
-        _torch().set_num_threads(1)
+        torch_module().set_num_threads(1)
 
     def setup(self) -> None:
         """Load the model on the process's device. Raises like `check`; UsageError where the code
         or the checkpoint is of something else."""
-        torch = _torch()
+        torch = torch_module()
         device = devices.current()
         device.prepare()
         self._library = import_library(str(weights.find("cotracker3:code").path))
@@ -145,15 +149,15 @@ class CoTracker3:
         self._network = network.eval().to(device.name)
 
     def resized(self, frames: Frame) -> Frames:
-        """Frames [n, H, W, 3] RGB uint8 as model input int16 [n, 3, h, w]."""
-        torch = _torch()
-        out = np.empty((len(frames), 3, *self.inner), np.int16)
+        """Frames [n, H, W, 3] RGB uint8 as model input [n, 3, h, w], brightness 0..255."""
+        torch = torch_module()
+        out = np.empty((len(frames), 3, *self.inner), np.float32)
         for frame, inner in zip(frames, out, strict=True):  # one by one: a large one has 25 MB
             picture = torch.from_numpy(np.ascontiguousarray(frame)).permute(2, 0, 1)[None].float()
             picture = torch.nn.functional.interpolate(
                 picture, self.inner, mode="bilinear", align_corners=True
             )
-            inner[:] = picture[0].mul_(_STEPS).round_().sub_(_OFFSET).numpy()
+            inner[:] = picture[0].numpy()
         return out
 
     def prepare(self, frames: Iterable[Frame], queries: Float) -> Chunk:
@@ -165,7 +169,8 @@ class CoTracker3:
         size, parts = None, []
         for some in _in_lots(frames):
             size = some.shape[1:3]
-            parts.append(self.resized(some))
+            inner = self.resized(some)
+            parts.append((np.rint(inner * STEPS) - OFFSET).astype(np.int16))
         if size is None:
             raise InputError("no-frames", "there is no frame to track points in")
         whole = np.concatenate(parts)
@@ -186,8 +191,8 @@ class CoTracker3:
             )
         ]
 
-    def _offline(self, frames: Frames, asked: Float, size: NDArray[np.int32]) -> Tracks:
-        torch, device = _torch(), devices.current()
+    def _offline(self, frames: NDArray[np.int16], asked: Float, size: NDArray[np.int32]) -> Tracks:
+        torch, device = torch_module(), devices.current()
         if not len(asked):
             return _nothing(len(frames))
         assert self._library is not None
@@ -195,13 +200,14 @@ class CoTracker3:
             queries = torch.from_numpy(self._inwards(asked, size))[None].to(device.name)
             grid = self._library.grid(SUPPORT, self.inner, device=device.name)
             grid = torch.cat([torch.zeros_like(grid[..., :1]), grid], -1)
+            video = torch.from_numpy(frames)[None].to(device.name).float()
             xy, seen, sure, _ = self._network(
-                video=_levels(frames, device.name)[None],
+                video=video.add_(OFFSET).div_(STEPS),
                 queries=torch.cat([queries, grid], 1),
                 iters=ITERATIONS,
                 fmaps_chunk_size=FRAMES_AT_ONCE,
             )
-        xy, seen, sure = (_array(part)[0, :, : len(asked)] for part in (xy, seen, sure))
+        xy, seen, sure = (as_array(part)[0, :, : len(asked)] for part in (xy, seen, sure))
         points = xy * self._outwards(size)
         visible = seen > SEEN["offline"]
         # A query is where it was put, and seen there, whatever the model says.
@@ -216,12 +222,12 @@ class CoTracker3:
 
     def follow(self, chunks: Iterable[Frames], queries: Float, size: tuple[int, int]) -> Tracks:
         """Follow ``queries`` (as in `track`; frame indices are checked at the end) through a clip
-        of any length by the online model. ``chunks`` int16 [n, 3, h, w] as `chunks` gives them,
+        of any length by the online model. ``chunks`` [n, 3, h, w] as `chunks` gives them,
         ``size`` the video's height and width."""
         assert self.model == "online" and self._network is not None
         asked = checked_queries(queries, None, size[1], size[0])
         sides = np.array(size, np.int32)
-        windows = _Windows(self._network, self._inwards(asked, sides)[None])
+        windows = Windows(self._network, self._inwards(asked, sides)[None], self.inner, ITERATIONS)
         for some in chunks:
             for frame in some:
                 windows.add(frame)
@@ -269,85 +275,6 @@ class CoTracker3:
         return ((size - 1.0) / inner)[::-1].astype(np.float32)
 
 
-class _Windows:
-    """The online model's run through one clip.
-
-    A window is run when its 16 frames are there, and its first half is final then; frames that
-    are left at the end make a last window of 9 to 16 (of fewer where the clip is that short).
-    """
-
-    def __init__(self, network: Any, queries: NDArray[np.float32]) -> None:
-        torch = _torch()
-        self.network = network
-        self.queries = torch.from_numpy(queries).to(devices.current().name)
-        self.frames: list[Frames] = []
-        self.fresh = 0  # frames that no window has seen
-        self.final: list[tuple[Float, Float, Float]] = []
-        self.last: tuple[Float, Float, Float] | None = None  # of the frames that are kept
-        network.init_video_online_processing()
-
-    def add(self, frame: Frames) -> None:
-        """Take one more frame."""
-        self.frames.append(frame.copy())  # a chunk is gone when the next one comes
-        self.fresh += 1
-        if len(self.frames) == WINDOW:
-            found = self._run()
-            self.final.append(tuple(part[:STEP] for part in found))  # type: ignore[arg-type]
-            self.last = tuple(part[STEP:] for part in found)  # type: ignore[assignment]
-            self.frames = self.frames[STEP:]
-            self.fresh = 0
-
-    def finish(self) -> tuple[int, Float, Float, Float]:
-        """Number of frames; points [T, N, 2] of the inner picture, visibility and confidence
-        [T, N]."""
-        if self.fresh:
-            self.last = self._run()
-        if self.last is None:
-            raise InputError("no-frames", "there is no frame to track points in")
-        self.final.append(self.last)
-        xy, seen, sure = (np.concatenate(part) for part in zip(*self.final, strict=True))
-        self.network.init_video_online_processing()  # drops the last clip's features
-        return len(xy), xy, seen, sure
-
-    def _run(self) -> tuple[Float, Float, Float]:
-        count = len(self.frames)
-        if self.queries.shape[1] == 0:
-            nothing = _nothing(count)
-            return nothing.points, nothing.confidence, nothing.confidence
-        device = devices.current()
-        with device.inference():
-            video = _levels(np.stack(self.frames)[None], device.name)
-            xy, seen, sure, _ = self.network(
-                video=video, queries=self.queries, iters=ITERATIONS, is_online=True
-            )
-            self._forget()
-        xy, seen, sure = (_array(part)[0, -count:] for part in (xy, seen, sure))
-        return xy, seen, sure
-
-    def _forget(self) -> None:
-        """Cut the model's state to what the next window reads, and move its clock back as far.
-
-        The model keeps every frame's result and copies all of them for every window. It only
-        reads the last window's, by the difference of its clock and the frames of the queries; and
-        it treats the first window, at 0, otherwise, so that the clock stands at one step from the
-        second on.
-        """
-        net = self.network
-        if net.online_ind <= STEP:
-            return
-        for name in ("online_coords_predicted", "online_vis_predicted", "online_conf_predicted"):
-            setattr(net, name, getattr(net, name)[:, STEP:].clone())
-        net.online_ind -= STEP
-        self.queries = self.queries.clone()
-        self.queries[..., 0] -= STEP
-
-
-def _levels(frames: Frames, device: str) -> Any:
-    """Brightness 0..255 as float32 on the device."""
-    torch = _torch()
-    return torch.from_numpy(frames).to(device).float().add_(_OFFSET).div_(_STEPS)
-
-
 def _in_lots(frames: Iterable[Frame]) -> Iterator[Frame]:
     """Frames [H, W, 3] one by one, checked, in arrays [n, H, W, 3] of up to 8."""
     lot: list[Frame] = []
@@ -372,16 +299,3 @@ def _nothing(length: int) -> Tracks:
     """The tracks of no point: never those of every pixel, as the library reads it."""
     empty = np.zeros((length, 0), np.float32)
     return Tracks(np.zeros((length, 0, 2), np.float32), empty.astype(bool), empty)
-
-
-def _array(tensor: Any) -> NDArray[np.float32]:
-    found: NDArray[np.float32] = tensor.float().cpu().numpy()
-    return found
-
-
-def _torch() -> Any:
-    try:
-        import torch
-    except ImportError as error:
-        raise MissingExtraError("torch", "train", needed_for="the tracker CoTracker3") from error
-    return torch

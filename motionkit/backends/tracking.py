@@ -141,14 +141,12 @@ def grid_in_mask(mask: Bool, grid: int) -> NDArray[np.float32]:
     # From the left edge of the first pixel to the right edge of the last; centres are integers.
     columns = x0 - 0.5 + cell * (x1 - x0 + 1)
     rows = y0 - 0.5 + cell * (y1 - y0 + 1)
-    # As they are stored, so that rounding moves none to another pixel.
-    points = (
-        np.stack(np.meshgrid(columns, rows), -1).reshape(-1, 2).astype(np.float32).astype(float)
-    )
+    points = np.stack(np.meshgrid(columns, rows), -1).reshape(-1, 2)
 
     free = inner.copy()
     missed = []
-    for i, (x, y) in enumerate(points):
+    # Rounded as they are stored, so that none comes to lie in another pixel.
+    for i, (x, y) in enumerate(points.astype(np.float32).astype(np.float64)):
         row, column = int(np.floor(y + 0.5)), int(np.floor(x + 0.5))
         if free[row, column]:
             free[row, column] = False

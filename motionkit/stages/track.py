@@ -256,7 +256,7 @@ class Track:
         queries, source = first["queries"][0].copy(), str(first["source"][0])
         height, width = (int(side) for side in first["size"][0])
 
-        def frames() -> Iterator[NDArray[np.int16]]:
+        def frames() -> Iterator[NDArray[np.float32]]:
             yield first["frames"]
             for chunk in chunks:
                 yield chunk["frames"]

@@ -20,6 +20,7 @@ import pytest
 from motionkit import devices, weights
 from motionkit.backends import cotracker
 from motionkit.backends.cotracker import INNER, CoTracker3, choose_model, offline_bytes
+from motionkit.backends.cotracker_windows import Windows
 from motionkit.backends.tracking import QueryOutside, Workload, open_tracker
 from motionkit.errors import InputError, UsageError
 from motionkit.stage import joined
@@ -178,14 +179,14 @@ def test_the_online_state_does_not_grow_with_the_clip(
 ) -> None:
     monkeypatch.setattr(cotracker, "ITERATIONS", 1)
     held = []
-    forget = cotracker._Windows._forget
+    forget = Windows._forget
 
     def watched(windows: Any) -> None:
         forget(windows)
         net = windows.network
-        held.append((net.online_coords_predicted.shape[1], net.online_ind, len(windows.frames)))
+        held.append((net.online_coords_predicted.shape[1], net.online_ind, windows.count))
 
-    monkeypatch.setattr(cotracker._Windows, "_forget", watched)
+    monkeypatch.setattr(Windows, "_forget", watched)
     found = small(CoTracker3("online")).track(film(33), queries(0))
     assert len(found.points) == 33
     assert held == [(16, 8, 16), (16, 8, 16), (16, 8, 16), (9, 8, 9)]
