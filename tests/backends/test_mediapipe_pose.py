@@ -64,12 +64,10 @@ def test_overlap_of_boxes() -> None:
 
 
 @pytest.mark.parametrize("make", [person_detector, pose_estimator])
-def test_backends_that_are_not_there_are_told(make: object) -> None:
-    with pytest.raises(UsageError, match="not in this version") as error:
-        make("yolo:yolo11x-pose")  # type: ignore[operator]
-    assert error.value.hint == "choose from: mediapipe"
-    with pytest.raises(UsageError, match=r"no .* named 'media'"):
+def test_an_unknown_backend_names_the_known_ones(make: object) -> None:
+    with pytest.raises(UsageError, match=r"no .* named 'media'") as error:
         make("media")  # type: ignore[operator]
+    assert "mediapipe" in str(error.value.hint)
 
 
 @pytest.mark.parametrize("backend", [MediapipeDetector(), MediapipePose()])
