@@ -67,7 +67,7 @@ tests lean "${both[@]}" tests/backends/captioners --deselect \
 environment vision "dev,yolo,vitpose,clip,minilm"
 tests vision "${both[@]}" tests/backends/test_yolo.py tests/backends/test_yolo_seg.py \
     tests/backends/test_sam2.py tests/backends/test_clip.py tests/backends/captioners \
-    tests/stages/test_detect.py
+    tests/stages/test_detect_yolo.py tests/stages/test_masks_models.py
 
 step "environment mmpose"
 scripts/install-mmpose.sh "$folder/mmpose" "$python"

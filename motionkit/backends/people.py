@@ -162,7 +162,7 @@ class BatchedDetector(Backend, Protocol):
     device's process, and who is who is found afterwards."""
 
     #: Tells the two kinds of detector apart: True.
-    batched: bool
+    batched: ClassVar[bool]
 
     def setup_reader(self) -> None:
         """What `prepare` needs; loads no weights. Raises like `check`."""

@@ -18,20 +18,13 @@ from numpy.typing import NDArray
 
 from motionkit import devices, weights
 from motionkit.backends.people import People
-from motionkit.backends.ultralytics_import import (
-    check_ultralytics,
-    import_ultralytics,
-    ultralytics_version,
-)
+from motionkit.backends.ultralytics_import import check_ultralytics, ultralytics_version
+from motionkit.backends.yolo_weights import SIDE, letterbox, load_network
 from motionkit.errors import UsageError
 from motionkit.stage import Chunk
 
 #: The model of the paper, and the family it is from (n, s, m, l, x: small and fast to large).
 DEFAULT = "yolo11x-pose"
-#: Longer side that frames are brought to, and what both sides become a multiple of.
-SIDE, STRIDE = 640, 32
-#: Brightness of the border that fills a frame up.
-_BORDER = 114
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -82,9 +75,8 @@ class YoloDetector:
 
         Raises like `identity`; UsageError for a file that holds no pose model of people.
         """
-        device = devices.current()
-        device.prepare()
-        self._network = _load(self.spec, device)
+        needed_for = f"the people detector '{self.spec}'"
+        self._network = load_network(self.spec, needed_for, _not_right, _predictor)
 
     def reset(self) -> None:
         """Nothing to forget."""
@@ -131,90 +123,17 @@ class YoloDetector:
         return out
 
 
-def letterbox(frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Frames [n, H, W, 3] with the longer side at `SIDE`, filled up with grey to the next multiple
-    of `STRIDE`, the picture in the middle: as ultralytics does for frames of one size."""
-    height, width = frames.shape[1:3]
-    scale = min(SIDE / height, SIDE / width)
-    inner_h, inner_w = max(round(height * scale), 1), max(round(width * scale), 1)
-    fill_h, fill_w = (SIDE - inner_h) % STRIDE, (SIDE - inner_w) % STRIDE
-    top, left = round(fill_h / 2 - 0.1), round(fill_w / 2 - 0.1)
-    out = np.full((len(frames), inner_h + fill_h, inner_w + fill_w, 3), _BORDER, np.uint8)
-    for frame, filled in zip(frames, out, strict=True):
-        inner = filled[top : top + inner_h, left : left + inner_w]
-        if (height, width) == (inner_h, inner_w):
-            inner[:] = frame
-        else:
-            inner[:] = cv2.resize(frame, (inner_w, inner_h), interpolation=cv2.INTER_LINEAR)
-    return out
-
-
-def _load(spec: str, device: devices.Device) -> Any:
-    """The model, ready for `YoloDetector.infer`: fused and on the device, as ultralytics' own
-    predictor sets it up."""
-    needed_for = f"the people detector '{spec}'"
-    check_ultralytics(needed_for)
-    path = weights.find(spec).path
-    # A .pt file can run code when it is loaded: none is taken from elsewhere, whatever its name.
-    if not path.is_relative_to(weights.models_folder()) or path.suffix != ".pt":
-        raise UsageError(f"{path} is no .pt file in the models folder {weights.models_folder()}")
-    if "'" in str(path):  # ultralytics leaves it out, finds no such file and asks the network
-        raise UsageError(f"ultralytics reads no file with an apostrophe in its path: {path}")
-    ultralytics = import_ultralytics(needed_for)
-    import torch
-
-    try:
-        model = ultralytics.YOLO(str(path))
-    except TypeError as error:  # what ultralytics raises for a file that it does not trust or know
-        raise UsageError(
-            f"{path} cannot be loaded: {str(error).splitlines()[0]}",
-            hint=f"motionkit models verify {spec}",
-        ) from error
+def _not_right(model: Any) -> str | None:
     shape = list(getattr(model.model, "kpt_shape", ()))
     if model.task != "pose" or shape != [17, 3] or len(model.names) != 1:
-        raise UsageError(
-            f"{path} is no YOLO model of people with 17 keypoints.",
-            hint=f"use one like yolo:{DEFAULT}",
-        )
+        return f"is no YOLO model of people with 17 keypoints, as {DEFAULT} is."
+    return None
+
+
+def _predictor() -> Any:
     from ultralytics.models.yolo.pose import PosePredictor
 
-    predictor = PosePredictor(overrides={"verbose": False, "save": False, "mode": "predict"})
-    predictor.args.device = torch.device(device.name)
-    predictor.setup_model(model.model, verbose=False)
-    _check_letterbox(int(predictor.model.stride))
-    if device.precision != "fp32":
-        _head_in_fp32(predictor.model, device)
-    return predictor.model
-
-
-def _check_letterbox(stride: int) -> None:
-    """UsageError where the installed ultralytics prepares frames in another way than we do."""
-    from ultralytics.data.augment import LetterBox
-
-    frame = np.random.default_rng(0).integers(0, 256, (37, 53, 3), np.uint8)
-    theirs = LetterBox((SIDE, SIDE), auto=True, stride=stride)(image=frame)
-    if not np.array_equal(theirs, letterbox(frame[None])[0]):
-        raise UsageError(
-            f"ultralytics {ultralytics_version()} brings frames to size in a way that this "
-            f"motionkit does not know, or the model works in steps of {stride} pixels.",
-            hint="pip install 'ultralytics>=8.4,<8.5', and a model like yolo11x-pose",
-        )
-
-
-def _head_in_fp32(network: Any, device: devices.Device) -> None:
-    """Keep the last layer out of autocast: half precision holds pixels above 512 in steps of a
-    half (bf16: of 4)."""
-    import torch
-    from ultralytics.nn.modules.head import Detect
-
-    (head,) = (module for module in network.model.modules() if isinstance(module, Detect))
-    forward, kind = head.forward, device.name.partition(":")[0]
-
-    def in_fp32(features: Any) -> Any:
-        with torch.autocast(kind, enabled=False):
-            return forward([feature.float() for feature in features])
-
-    head.forward = in_fp32
+    return PosePredictor
 
 
 def _array(values: Any) -> NDArray[np.float32]:

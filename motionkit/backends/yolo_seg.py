@@ -1,7 +1,7 @@
 """`yolo-seg:NAME`: ultralytics' YOLO segmentation models, frame by frame.
 
-Readers letterbox the frames (`yolo.letterbox`); the device's process runs the model and takes
-suppression, boxes and masks from the library. Of the people in a frame, the one whose box overlaps
+Readers letterbox the frames; the device's process runs the model and takes suppression, boxes and
+masks from the library. Of the people in a frame, the one whose box overlaps
 the clip's person most is taken, and nobody where none overlaps enough. Its mask is that of
 ``YOLO(file).predict(frame, retina_masks=True)``, tested pixel for pixel: the model's mask brought
 to the frame's own pixels, and cut to the instance's box.
@@ -18,13 +18,8 @@ from numpy.typing import NDArray
 
 from motionkit import devices, weights
 from motionkit.backends.segmentation import Counts, MaskClip, counts_of
-from motionkit.backends.ultralytics_import import (
-    check_ultralytics,
-    import_ultralytics,
-    ultralytics_version,
-)
-from motionkit.backends.yolo import SIDE, letterbox
-from motionkit.errors import UsageError
+from motionkit.backends.ultralytics_import import check_ultralytics, ultralytics_version
+from motionkit.backends.yolo_weights import SIDE, letterbox, load_network
 from motionkit.stage import Chunk
 from motionkit.weights.places import place_of
 
@@ -75,9 +70,9 @@ class YoloSegmenter:
     def setup(self) -> None:
         """Load the model on the process's device. Raises like `identity`; UsageError for a file
         that holds no segmentation model with a class "person"."""
-        device = devices.current()
-        device.prepare()
-        self._network, self._person = _load(self.spec, device)
+        needed_for = f"the segmenter '{self.spec}'"
+        self._network = load_network(self.spec, needed_for, _not_right, _predictor)
+        (self._person,) = _people(self._network)
 
     def places(self, clip: MaskClip) -> NDArray[np.integer]:
         """The frames that are asked for and have the person's box."""
@@ -164,41 +159,17 @@ def overlap(boxes: NDArray[np.floating], box: NDArray[np.floating]) -> NDArray[n
     return shared / np.maximum(union - shared, 1e-9)
 
 
-def _load(spec: str, device: devices.Device) -> tuple[Any, int]:
-    """The model, fused and on the device, as ultralytics' own predictor sets it up, and the number
-    of its class "person"."""
-    from motionkit.backends.yolo import _check_letterbox, _head_in_fp32
+def _people(model: Any) -> list[int]:
+    return [number for number, name in model.names.items() if name == "person"]
 
-    needed_for = f"the segmenter '{spec}'"
-    check_ultralytics(needed_for)
-    path = weights.find(spec).path
-    # A .pt file can run code when it is loaded: none is taken from elsewhere, whatever its name.
-    if not path.is_relative_to(weights.models_folder()) or path.suffix != ".pt":
-        raise UsageError(f"{path} is no .pt file in the models folder {weights.models_folder()}")
-    if "'" in str(path):  # ultralytics leaves it out, finds no such file and asks the network
-        raise UsageError(f"ultralytics reads no file with an apostrophe in its path: {path}")
-    ultralytics = import_ultralytics(needed_for)
-    import torch
 
-    try:
-        model = ultralytics.YOLO(str(path))
-    except TypeError as error:  # what ultralytics raises for a file that it does not trust or know
-        raise UsageError(
-            f"{path} cannot be loaded: {str(error).splitlines()[0]}",
-            hint=f"motionkit models verify {spec}",
-        ) from error
-    people = [number for number, name in model.names.items() if name == "person"]
-    if model.task != "segment" or len(people) != 1:
-        raise UsageError(
-            f"{path} is no YOLO segmentation model with a class 'person'.",
-            hint="use one like yolo-seg:yolo11x-seg",
-        )
+def _not_right(model: Any) -> str | None:
+    if model.task != "segment" or len(_people(model)) != 1:
+        return "is no YOLO segmentation model with a class 'person', as yolo11x-seg is."
+    return None
+
+
+def _predictor() -> Any:
     from ultralytics.models.yolo.segment import SegmentationPredictor
 
-    predictor = SegmentationPredictor(overrides={"verbose": False, "save": False})
-    predictor.args.device = torch.device(device.name)
-    predictor.setup_model(model.model, verbose=False)
-    _check_letterbox(int(predictor.model.stride))
-    if device.precision != "fp32":
-        _head_in_fp32(predictor.model, device)
-    return predictor.model, people[0]
+    return SegmentationPredictor
