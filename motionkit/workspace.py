@@ -402,7 +402,7 @@ def _column(field: pa.Field, values: list[Any]) -> pa.Array:
         mask = pa.array([v is None for v in values])
         flat = [v for v in values if v is not None and np.size(v)]
         if pa.types.is_string(field.type.value_type):
-            inner = pa.array([str(s) for v in flat for s in v], pa.string())
+            inner = pa.array([None if s is None else str(s) for v in flat for s in v], pa.string())
         else:
             kind = pa.array([], field.type.value_type).to_numpy(zero_copy_only=False).dtype
             joined = [np.asarray(v).ravel() for v in flat]
