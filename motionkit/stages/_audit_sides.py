@@ -7,7 +7,7 @@ A limb's side is the person's own, in captions as in keypoints. A claim is contr
 - the other limb was hidden and the claimed one surely did not do it.
 
 For a way or a turn "to the left" can be the person's own or the picture's. Where the words do
-not say whose, every reading must fail, unless ``directions`` says which one the captions mean.
+not say whose, ``directions`` does; with 'either', both readings must fail.
 """
 
 from __future__ import annotations
@@ -29,7 +29,10 @@ SEEN = 0.5
 SCALES: dict[str, tuple[tuple[str, float, float], ...]] = {
     "raise": (("top", -0.22, -0.08), ("rise", 0.05, 0.18)),
     "extend": (("out", 0.1, 0.22), ("rise", 0.05, 0.18)),
-    "move": (("path", 0.0, 0.35), ("rise", 0.05, 0.18), ("out", 0.12, 0.27)),
+    "move": (("path", 0.0, 0.35), ("rise", 0.05, 0.18)),
+    "way": (("path", 0.0, 0.35),),
+    "act": (("path", 0.0, 0.35), ("rise", 0.05, 0.18), ("out", 0.12, 0.27)),
+    "act leg": (("top", 0.0, 0.14), ("ground", 0.0, 0.16)),
     "kick": (("top", 0.0, 0.14),),
     "step": (("ground", 0.0, 0.16),),
     "support": (("top", 0.0, 0.1),),
@@ -37,17 +40,25 @@ SCALES: dict[str, tuple[tuple[str, float, float], ...]] = {
 #: The other limb did it from here on, seen beside the claimed one and by itself; the claimed one
 #: did not below this share of the other (and this much), or, by itself, below this.
 DID, DID_ALONE = 0.6, 1.0
+SHARE, MOST, DID_NOT = 0.5, 1.5, 0.6
+#: A small movement tells, too, where the claimed limb is next to still.
+STIRS, STIRS_NOT, STIRS_SHARE = 0.22, 0.3, 0.4
 #: What moves a little beside a hidden limb proves less.
 MOVED_ALONE = 1.5
-SHARE, MOST, DID_NOT = 0.5, 1.5, 0.6
+#: How a limb acts when the words only say that it does.
+_MOVING = ("move", "act")
 #: The same where the caption also names the other limb, or tells of one moment.
 DID_NOT_AT_ALL = 0.35
 
 #: Body heights that a way must have to support or contradict a side, and degrees of a turn.
 GOES, GOES_NOT = 0.35, 0.12
 TURNS, TURNS_NOT = 40.0, 30.0
+#: A turn to the other side leaves so much to the claimed one: its share, and degrees.
+TURNS_BACK, TURNS_MOST = 0.5, 60.0
 #: Degrees of a turn that is a way of its own.
-CURVES = 60.0
+CURVES, CURVES_SURELY = 60.0, 75.0
+#: A way aside that no turn makes doubtful.
+GOES_SURELY = 1.0
 
 
 def limb_finding(claim: LimbClaim, e: Evidence, *, alone: bool = True) -> Found | None:
@@ -59,14 +70,19 @@ def limb_finding(claim: LimbClaim, e: Evidence, *, alone: bool = True) -> Found 
     # Who stands on the left leg lifts the right one.
     side = OTHER[claim.side] if claim.manner == "support" else claim.side
     claimed, other = limbs[side], limbs[OTHER[side]]
-    did, others = (_amount(claim.manner, limb) for limb in (claimed, other))
+    manner = "act leg" if (claim.limb, claim.manner) == ("leg", "act") else claim.manner
+    did, others = (_amount(manner, limb) for limb in (claimed, other))
     seen = (claimed.seen >= SEEN, other.seen >= SEEN)
     if seen == (True, True):
         wrong = others >= DID and did <= min(SHARE * others, MOST)
+        if claim.manner == "move":
+            for kind in ("move", "way"):
+                mine, theirs = (_amount(kind, limb) for limb in (claimed, other))
+                wrong |= theirs >= STIRS and mine <= min(STIRS_SHARE * theirs, STIRS_NOT)
         if claim.manner == "support" or not alone:  # at one time this limb, at another that
             wrong = wrong and did <= DID_NOT_AT_ALL
     elif seen == (False, True):
-        wrong = alone and others >= (MOVED_ALONE if claim.manner == "move" else DID_ALONE)
+        wrong = alone and others >= (MOVED_ALONE if claim.manner in _MOVING else DID_ALONE)
     elif seen == (True, False):
         wrong = alone and did <= DID_NOT
     else:
@@ -111,19 +127,27 @@ def way_finding(claim: WayClaim, e: Evidence, directions: str) -> Found | None:
 def _own(claim: WayClaim, e: Evidence) -> list[float]:
     """Readings of the person's own side."""
     sign = 1 if claim.side == "left" else -1
-    turn = _verdict(sign, e.turned_left, e.turned_right, TURNS, TURNS_NOT)
+    mine, other = (e.turned_left, e.turned_right)[::sign]
     if claim.kind == "turn":
-        return [turn]
+        if other >= TURNS and mine < max(TURNS_NOT, min(TURNS_BACK * other, TURNS_MOST)):
+            return [-other]
+        return [_verdict(sign, e.turned_left, e.turned_right, TURNS, TURNS_NOT)]
     way = _verdict(sign, e.own_left, e.own_right, GOES, GOES_NOT)
-    # Who turns left and walks on goes to the left, too.
-    bend = sign * (e.turned_left - e.turned_right)
-    return [way, 1.0 if bend > CURVES else 0.0]
+    if claim.kind == "side-step":
+        return [way]
+    # Who turns left and walks on goes to the left, too, and not to the right; a walk with a turn
+    # looks like a small way aside.
+    if mine - other > CURVES:
+        return [way, 1.0]
+    if other - mine > (CURVES if way == 0 else CURVES_SURELY) and mine < TURNS_NOT:
+        return [-other] if not way >= GOES_SURELY else [0.0]
+    return [way]
 
 
 def _picture(claim: WayClaim, e: Evidence) -> float:
     sign = 1 if claim.side == "left" else -1
     way = _verdict(sign, e.leftward, e.rightward, GOES, GOES_NOT)
-    if claim.kind == "travel":
+    if claim.kind != "turn":
         return way
     # Somebody turns to where they then look or go.
     if not math.isfinite(e.ends_aside):

@@ -32,6 +32,7 @@ _RAISE = (
     r"(?:(?:left|right)\s+)?(?:arm|hand|fist|elbow|leg|foot|knee)?\s*"
     r"(?:straight\s+|high\s+)?(?:up|upwards?|overhead|above|high|into\s+the\s+air)"
     r"|up\s+high|overhead|in\s+the\s+air|above\s+(?:the|his|her|their)\s+heads?"
+    r"|ris(?:es|ing)|rose|risen|(?!pick|some|any|noth)\w+(?:s|ed|ing)\s+(?:straight\s+)?(?:up|upwards?|skywards?)"
 )
 _EXTEND = _verb("extend", "stretch", "outstretch", "reach", "point", "straighten")
 _ARM_MOVES = (
@@ -40,13 +41,19 @@ _ARM_MOVES = (
         "strike", "slap", "throw", "toss", "pitch", "serve", "slash", "chop", "sweep", "flap",
         "wiggle", "flail", "pump", "thrust", "move", "twirl", "whirl", "use", "pull", "push",
         "hammer", "brush", "stroke", "paint", "write", "draw", "dribble", "bounce", "knock",
-        "perform", "conduct", "act", "respond",
+        "perform", "conduct", "act", "respond", "greet", "signal", "motion", "flick", "wag",
+        "waggle", "oscillate", "jiggle", "flutter", "twitch", "stir", "salute",
     )
-    + r"|swung|struck|thr[eo]wn?|shook|cast"
+    + r"|swung|struck|thr[eo]wn?|shook|cast|(?:to\s+and\s+fro|back\s+and\s+forth)|"
+    r"goodbye|hello|movements?|motions?|gestures?"
 )  # fmt: skip
-_KICK = _verb("kick", "raise", "lift", "elevate", "swing", "hoist") + r"|swung"
+_KICK = (
+    _verb("kick", "raise", "lift", "elevate", "swing", "hoist", "boot", "flick")
+    + r"|swung|(?:comes?|coming|goes|going|picks?|picked|brings?|brought|puts?)\s+(?:\w+\s+){0,3}up"
+    r"|ris(?:es|ing)|rose|leaves\s+the\s+(?:floor|ground)|off\s+the\s+(?:floor|ground)"
+)
 _STEP = (
-    _verb("step", "stride", "lunge", "stomp", "stamp", "tap", "slide", "lead", "start")
+    _verb("step", "stride", "lunge", "stomp", "stamp", "tap", "slide", "lead", "start", "shift")
     + r"|led|slid|steps?\s+(?:forward|back)"
 )
 _LEG_MOVES = _verb("move", "shake", "rotate", "circle", "wiggle", "extend", "stretch", "thrust")
@@ -64,7 +71,8 @@ RESTS: Final = (
     r"still|motionless|stationary|lead(?:ing)?\s+leg"
 )
 BESIDE: Final = (
-    r"(?:remains?|stays?|is|rests?|hangs?|held|kept)\s+(?:still|down|by|at|on|in|behind|relaxed|"
+    r"(?:remains?|stays?|is|rests?|hangs?|held|kept)\s+(?:still|down|by|at|on(?!\s+the\s+move)|"
+    r"in(?!\s+(?:motion|movement|action|the\s+air))|behind|relaxed|"
     r"planted|bent|close|near|low|straight|lowered)|(?:on|at|by|near)\s+(?:the|his|her|their)\s+"
     r"(?:hips?|waist|sides?|chest|thighs?|lap|back|knees?)|behind\s+(?:the|his|her|their)\s+back"
 )
@@ -77,25 +85,56 @@ OBJECTS: Final = (
 )
 #: Somebody or something else acts in the clause; "someone" at its beginning is the person.
 OTHERS: Final = (
-    r"\b(?:another|others?|(?<=\w\s)(?:someone|somebody)|opponents?|partners?|coach|instructor|audience|crowd|"
-    r"spectators?|onlookers?|people|players|dancers|children|dogs?|cats?|horses?|balls?\s+(?:flies|flew|rolls|bounces|hits|goes)|cars?|"
+    r"\b(?:another|others?|(?<=\w\s)(?:someone|somebody)|opponents?|partners?|coach|instructor|"
+    r"audience|crowd|spectators?|onlookers?|people|players|dancers|children|dogs?|cats?|horses?|"
+    r"balls?\s+(?:flies|flew|rolls|bounces|hits|goes)|cars?|"
     r"camera\s+(?:pans?|moves?|zooms?|turns?|follows?)|"
     r"(?:second|first|two|three|both)\s+(?:person|man|woman|men|women))\b"
+)
+#: Somebody who is only looked at or greeted.
+ADDRESSED: Final = (
+    r"\b(?:(?:at|to|towards?|for|before|facing|in\s+front\s+of|greet\w*|guid(?:es|ed|ing)|"
+    r"call(?:s|ed|ing)?|invit\w+|beckon\w*|direct\w*|hail\w*|address\w*|welcom\w+)\s+)"
+    r"(?:(?:the|an?|some|their|his|her)\s+)?(?:audience|crowd|spectators?|onlookers?|people|others|"
+    r"someone|somebody|another\s+person|opponent|partner|friend)(?!['’])\b(?!\s+(?:else|who|\w+ing))"
 )
 #: What follows is denied, intended, or a comparison.
 HEDGES: Final = (
     r"\b(?:not|n't|never|without|instead\s+of|rather\s+than|about\s+to|prepar(?:e|es|ed|ing)|"
     r"ready\s+to|readies|try(?:ing)?\s+to|tries\s+to|attempt(?:s|ed|ing)?|intend(?:s|ed|ing)?|"
-    r"pretend(?:s|ed|ing)?|as\s+if|as\s+though|like|mimic\w*|simulat\w+|imitat\w+|"
-    r"similar\s+to|resembl\w+|or|possibly|perhaps|maybe|seems?|appears?|almost)\b|\b\w+n't\b"
+    r"as\s+if|as\s+though|like|similar\s+to|resembl\w+|or|possibly|perhaps|maybe|almost)\b|"
+    r"\b\w+n't\b"
+)
+#: The same for the kind of motion alone: who pretends to throw does move the arm.
+PRETENDS: Final = (
+    r"\b(?:pretend(?:s|ed|ing)?|mimic\w*|simulat\w+|imitat\w+|seems?|seem(?:ed|ing)|appears?|"
+    r"appeared)\b"
 )
 
-TURNS: Final = _verb("turn", "rotate", "spin", "pivot", "twirl") + r"|spun|veers?|veering"
+TURNS: Final = (
+    _verb("turn", "rotate", "spin", "pivot", "twirl", "swivel", "whirl", "wheel", "curve", "swerve",
+          "veer", "circle", "arc", "loop", "revolve")
+    + r"|spun|chang(?:es|ed|ing)\s+(?:direction|course)"
+)  # fmt: skip
 TRAVELS: Final = (
     _verb("walk", "run", "jog", "sprint", "dash", "step", "sidestep", "shuffle", "stroll", "march",
-          "move", "travel", "slide", "glide", "stride", "skip", "hop", "crawl", "wander", "strafe")
-    + r"|ran|slid|goes|going|went|side-steps?|side-stepping"
+          "move", "travel", "slide", "glide", "stride", "skip", "hop", "crawl", "wander", "strafe",
+          "sidle", "drift", "shift", "scoot", "edge", "pace", "proceed", "advance", "jump", "leap",
+          "hurry", "rush", "trot", "race", "dart", "tiptoe", "limp", "saunter", "amble", "strut",
+          "creep", "sneak", "dance", "stagger", "gallop", "sashay", "progress", "traverse")
+    + r"|ran|slid|goes|going|went|crept|snuck|side-steps?|side-stepp(?:ed|ing)|heads|headed|"
+    r"heading|"
+    r"mak(?:es|ing)\s+(?:his|her|their|its)\s+way|made\s+(?:his|her|their|its)\s+way|"
+    r"(?:sideways|lateral|side)\s+(?:steps|movement|walk)|walking"
 )  # fmt: skip
+#: Nouns that make a way or a turn of the side before them: a left turn, a leftward drift.
+TURN_NOUNS: Final = (
+    r"turns?|pivots?|spins?|rotations?|swivel|curves?|arcs?|bends?|swerve|veer|circles?|loops?|"
+    r"u-turn|about-face"
+)
+WAY_NOUNS: Final = (
+    r"side-?steps?|shuffles?|strafe|slides?|drift|movements?|motion|path|diagonal|direction|shift"
+)
 #: An "and" before one of these begins a clause of its own.
 VERB: Final = "|".join(
     (

@@ -61,12 +61,12 @@ class Audit:
     """Fewer words say too little."""
     words_max: int = 60
     """More are no one or two concise sentences."""
-    directions: str = "either"
-    """Whose left a way "to the left" means where the words do not say: 'own' (the person's),
-    'picture' (the viewer's), or 'either': flagged only where both are wrong."""
+    directions: str = "own"
+    """Whose left a way "to the left" means where the words do not say: 'own' (the person's, as in
+    HumanML3D), 'picture' (the viewer's), or 'either': flagged only where both are wrong."""
 
     name: ClassVar[str] = "audit"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     table: ClassVar[str] = "audits"
     reads: ClassVar[tuple[str, ...]] = ("keypoints", "captions")
     #: Words and a few sums over keypoints: a millisecond or two a clip.

@@ -110,10 +110,12 @@ def test_a_hidden_limb_is_judged_by_the_other_one() -> None:
 def test_whose_left_a_way_means() -> None:
     front = poses.sliding(200)  # to the picture's right and the person's own left
     assert codes("a person steps to the left", m2d=front) == []
-    assert codes("a person steps to the right", m2d=front) == []
-    assert codes("a person steps to the right", m2d=front, stage=Audit(directions="own")) == [
-        "direction-contradicted"
-    ]
+    assert codes("a person steps to the right", m2d=front) == ["direction-contradicted"]
+    for side in ("left", "right"):
+        said = f"a person steps to the {side}"
+        assert codes(said, m2d=front, stage=Audit(directions="either")) == []
+    assert codes("a person steps to the viewer's right", m2d=front) == []
+    assert codes("a person steps to the viewer's left", m2d=front) == ["direction-contradicted"]
     assert codes("a person steps to the left", m2d=front, stage=Audit(directions="picture")) == [
         "direction-contradicted"
     ]
