@@ -12,7 +12,7 @@ import difflib
 import functools
 import importlib
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -90,13 +90,18 @@ def _named(place: str) -> Any:
         raise MissingExtraError("torch", "train", needed_for="training") from error
 
 
-def load_recipe(name_or_path: str) -> Recipe:
-    """Read a recipe by name (`people`) or path. UsageError says which key or value is wrong."""
+def load_recipe(name_or_path: str, settings: Sequence[str] = ()) -> Recipe:
+    """Read a recipe by name (`people`) or path. UsageError says which key or value is wrong.
+
+    ``settings`` replace single values of it: ``SECTION.KEY=VALUE``, as in `parse_settings`. A
+    section that the recipe lacks is added, and with it the step.
+    """
     path = find_recipe(name_or_path)
     try:
         data = tomllib.loads(path.read_text("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} is not valid TOML: {error}", hint="correct the line") from error
+    _put(data, parse_settings(list(settings), "--set"))
     title = str(data.pop("title", path.stem))
     sections: dict[str, Any] = {}
     for key, value in data.items():
@@ -119,6 +124,15 @@ def load_recipe(name_or_path: str) -> Recipe:
     }
     engine: Any = build(parameters_of("engine"), sections.get("engine", {}), f"{path} [engine]")
     return Recipe(path.stem, title, steps, engine)
+
+
+def _put(data: dict[str, Any], values: Mapping[str, Any]) -> None:
+    """Values of nested tables into ``data``."""
+    for key, value in values.items():
+        if isinstance(value, Mapping) and isinstance(data.setdefault(key, {}), dict):
+            _put(data[key], value)
+        else:
+            data[key] = value
 
 
 def find_recipe(name_or_path: str) -> Path:

@@ -30,6 +30,18 @@ def test_steps_run_in_the_pipelines_order(tmp_path: Path) -> None:
     assert recipe.steps["track"].grid == 4
 
 
+def test_single_values_are_replaced_and_checked_like_the_rest(tmp_path: Path) -> None:
+    path = written(tmp_path, "[track]\ngrid = 4\nframes = 12\n[engine]\nbatch = 2\n")
+    recipe = load_recipe(path, ["track.grid=5", "scan.edge_band=0.1", "engine.device=cpu"])
+    assert list(recipe.steps) == ["scan", "track"]
+    assert (recipe.steps["track"].grid, recipe.steps["track"].frames) == (5, 12)
+    assert (recipe.engine.batch, recipe.engine.device) == (2, "cpu")
+    with pytest.raises(UsageError, match="did you mean 'grid'"):
+        load_recipe(path, ["track.gird=5"])
+    with pytest.raises(UsageError, match=r"write \[track\]"):
+        load_recipe(path, ["track=5"])
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [

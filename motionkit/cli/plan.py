@@ -10,7 +10,7 @@ import typer
 
 from motionkit.cli.app import app
 from motionkit.cli.console import Console, table
-from motionkit.cli.steps import Batch, Device, Precision, Timeout
+from motionkit.cli.steps import Batch, Device, Precision, RecipeSettings, Timeout
 from motionkit.engines.local import EngineOptions
 from motionkit.errors import UsageError
 from motionkit.forecast import NAME, Forecast, Range
@@ -32,6 +32,7 @@ def plan(
         list[str] | None,
         typer.Option("--source", help="File, folder, glob or list; may be repeated."),
     ] = None,
+    settings: RecipeSettings = None,
     sample: Annotated[int, typer.Option(min=1, help="Videos to try.")] = 8,
     seconds_each: Annotated[
         float, typer.Option(min=0, help="Most of a long video to try, seconds; 0: all of it.")
@@ -53,8 +54,8 @@ def plan(
     ] = 5000,
     seed: Annotated[int, typer.Option(help="Another seed, another sample.")] = 0,
     timeout: Timeout = 900.0,
-    device: Device = "auto",
-    precision: Precision = "auto",
+    device: Device | None = None,
+    precision: Precision | None = None,
     batch: Batch = 0,
     out: Annotated[Path | None, typer.Option("--out", help="Also write the plan here.")] = None,
 ) -> None:
@@ -66,10 +67,10 @@ def plan(
     from motionkit.recipes import load_recipe
 
     console: Console = context.obj
-    loaded = load_recipe(recipe)
-    engine: EngineOptions = dataclasses.replace(
-        loaded.engine, timeout_s=timeout, device=device, precision=precision, batch=batch
-    )
+    loaded = load_recipe(recipe, settings or ())
+    asked = {"device": device, "precision": precision, "batch": batch or None}
+    given = {key: value for key, value in asked.items() if value is not None}
+    engine: EngineOptions = dataclasses.replace(loaded.engine, timeout_s=timeout, **given)
     options = PlanOptions(
         sample=sample, seconds_each=seconds_each, seed=seed, workers=_numbers(workers),
         probe=probe, price_in=price_in, price_out=price_out, skip=tuple(skip or ()),

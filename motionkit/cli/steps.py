@@ -21,6 +21,14 @@ Settings = Annotated[
         help="Any other parameter of this step (docs/parameters.md lists them); may be repeated.",
     ),
 ]
+RecipeSettings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="STEP.KEY=VALUE",
+        help="Another value than the recipe's, e.g. pose.backend=mmpose:NAME; may be repeated.",
+    ),
+]
 Workers = Annotated[
     int, typer.Option("--workers", min=0, help="Worker processes; 0 means one a core.")
 ]

@@ -10,7 +10,7 @@ import typer
 
 from motionkit.cli.app import app
 from motionkit.cli.console import Console
-from motionkit.cli.steps import Batch, Device, Precision, Workers
+from motionkit.cli.steps import Batch, Device, Precision, RecipeSettings, Workers
 from motionkit.engines.local import EngineOptions
 from motionkit.pipeline import StepResult, run_recipe
 
@@ -27,6 +27,7 @@ def run(
         list[str] | None,
         typer.Option("--source", help="File, folder, glob, list or address; may be repeated."),
     ] = None,
+    settings: RecipeSettings = None,
     workers: Workers = 0,
     timeout: Annotated[
         float | None,
@@ -44,7 +45,7 @@ def run(
     from motionkit.recipes import load_recipe
 
     console: Console = context.obj
-    loaded = load_recipe(recipe)
+    loaded = load_recipe(recipe, settings or ())
     asked = {
         "workers": workers or None,
         "timeout_s": timeout,
