@@ -1,55 +1,70 @@
 """Does the caption audit find left and right swapped on purpose, and leave correct captions alone?
 
-272 motions of motion capture (MOTIONKIT_REAL_DATA/mocap) before 4 cameras of synth's renderer;
-captions that are true in 3D (`mocap_captions`) and the data set's own descriptions, as they are
-and with left and right exchanged. Keypoints: the true ones with the errors of the embedded
-estimator (hidden joints included), and, with --rendered N, those that mediapipe measures in N
-painted videos. Motions of the half "tuned" were looked at while the thresholds were chosen, those
-of the half "held out" were not.
+272 motions of motion capture (MOTIONKIT_REAL_DATA/mocap) before 4 cameras of synth's renderer, and
+captions of these sorts: what is true in 3D by rules that know nothing of the audit, in the wordings
+that the audit was written with (`3D`) and in three sets written later and blindly (`fresh`, `rare`,
+`usual`: see `mocap_wordings`), the data set's own descriptions (`index`), and those of the
+kinematic rules (`rules`); each as it is and with left and right exchanged.
 
-Usage: python -m benchmarks.caption_audit [--rendered 0] [--every 1]
+Keypoints: the true ones with the errors of the embedded estimator (hidden joints included), the
+true ones alone, and, with --rendered N, what mediapipe measures in N painted videos. Motions of the
+half "tuned" were looked at while thresholds were chosen; of the half "held out" no threshold was
+fitted to, though its misses were read for words that the audit did not know.
+
+Exits with 1 where less than 95 % of the exchanged captions (3D, index and usual together; of the
+held-out half and of all) are flagged, or more than 3 % of the correct ones.
+
+Usage: python -m benchmarks.caption_audit [--rendered 0] [--every 1] [--directions own]
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 import time
 import zlib
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.mocap_captions import true_captions
-from benchmarks.mocap_estimates import imitated, measured
+from benchmarks.mocap_captions import facts, true_captions
+from benchmarks.mocap_estimates import exact, imitated, measured
 from benchmarks.mocap_motions import VIEWS, Mocap, read_all, shot_of
+from benchmarks.mocap_wordings import FRESH, RARE, USUAL, worded
 from motionkit.backends.kinematics import describe, evidence
 from motionkit.mirror import mirrored_text
-from motionkit.stages._audit_claims import read_claims
+from motionkit.stages._audit_claims import Claims, read_claims
 from motionkit.stages._audit_text import text_findings
-from motionkit.stages.audit import contradictions
+from motionkit.stages.audit import Audit, contradictions
 
 SIDES = {"side-contradicted", "direction-contradicted"}
 LIMITS = (0.95, 0.03)
+SETS = {"fresh": FRESH, "rare": RARE, "usual": USUAL}
+#: The sorts that the limits are for.
+JUDGED = ("3D", "index", "usual")
+WAYS = ("side-step", "turn", "walk-left", "walk-right", "walk-turn-left", "walk-turn-right")
+
+Clip = tuple[int, Mocap, str, NDArray[np.float32]]
+Text = tuple[str, str, str]
 
 
 class Tally:
-    """Flagged and all, by any key."""
+    """Flagged and all, by (what, sort, correct or swapped, half, view, limb or way)."""
 
     def __init__(self) -> None:
         self.flagged: Counter[tuple[str, ...]] = Counter()
         self.all: Counter[tuple[str, ...]] = Counter()
+        self.codes: Counter[str] = Counter()
+        self.log: list[str] = []
 
     def add(self, flagged: bool, *key: str) -> None:
         self.all[key] += 1
         self.flagged[key] += flagged
-
-    def rate(self, *start: str) -> str:
-        flagged, count = self.count(*start)
-        return f"{flagged / max(count, 1):6.1%} of {count:5d}"
 
     def count(self, *pattern: str) -> tuple[int, int]:
         """``""`` in the pattern stands for anything."""
@@ -60,79 +75,90 @@ class Tally:
         ]
         return sum(self.flagged[k] for k in keys), sum(self.all[k] for k in keys)
 
+    def rate(self, *pattern: str) -> str:
+        flagged, count = self.count(*pattern)
+        return f"{flagged / max(count, 1):6.1%} of {count:5d}"
+
 
 def half_of(mocap: Mocap) -> str:
     return "tuned" if zlib.crc32(mocap.file.encode()) % 2 else "held out"
 
 
-def texts_of(mocap: Mocap, number: int, frames: int | None = None) -> list[tuple[str, str, str]]:
-    """(kind, fact, text) of everything true that is said of a motion's first frames."""
+def texts_of(mocap: Mocap, number: int, frames: int | None = None) -> list[Text]:
+    """(sort, fact, text) of everything true that is said of a motion's first frames."""
     joints, world = (values[:frames] for values in mocap.points())
     found = [("3D", c.fact, c.text) for c in true_captions(joints, world, 30.0, number)]
+    sided, both = facts(joints, world, 30.0)
+    for name, wordings in SETS.items():
+        found += [(name, f, text) for f, _, text in worded(sided, both, mocap.file, wordings)]
     return [*found, ("index", mocap.content, mocap.description)]
 
 
-def judge(
-    tally: Tally, codes: Counter[str], key: tuple[str, ...], m2d: NDArray[np.float32],
-    texts: list[tuple[str, str, str]], directions: str, log: list[str], name: str,
-) -> None:  # fmt: skip
-    """Audit each text and its exchange against one clip's keypoints."""
-    e = evidence(m2d, 30.0)
-    own = describe(m2d, 30.0).text
-    for kind, fact, text in [*texts, *([("rules", "kinematic", own)] if own else [])]:
-        swapped = mirrored_text(text)
-        sided = swapped != text and not fact.startswith("both") and one_sided(text)
-        for said, correct in ((text, True), (swapped, False)):
-            if not correct and not sided:
-                continue
-            flags = [] if e is None else list(contradictions(read_claims(said), e, directions))
-            found = {code for code, _, _ in flags}
-            other = {c for c, _, _ in text_findings(said, words_min=3, words_max=60)} - {"gendered"}
-            way = "way" if fact in ("side-step", "turn") or fact.startswith("walk") else "limb"
-            kinds = (kind, "correct" if correct else "swapped", *key, way if sided else "none")
-            tally.add(bool(found & SIDES), "sides", *kinds)
-            if correct:
-                codes.update(f"{kind}: {code}" for code in found | other)
-                tally.add(bool(found | other), "any", *kinds)
-            if bool(found & SIDES) == correct:
-                log.append(
-                    f"{key} {name} {fact} {'correct' if correct else 'swapped'}: {said} {flags}"
-                )
+def judge(clips: Iterable[Clip], texts: dict[int, list[Text]], directions: str) -> Tally:
+    """Audit each text and its exchange against every clip's keypoints."""
+    tally = Tally()
+    known: dict[str, tuple[Claims, set[str]]] = {}
+    for number, mocap, view, m2d in clips:
+        e = evidence(m2d, 30.0)
+        own = describe(m2d, 30.0).text
+        for kind, fact, text in [*texts[number], *([("rules", "", own)] if own else [])]:
+            swapped = mirrored_text(text)
+            sided = swapped != text and not fact.startswith("both") and one_sided(text)
+            way = ("way" if fact in WAYS else "limb") if sided else "none"
+            for said, correct in ((text, True), (swapped, False)):
+                if not correct and not sided:
+                    continue
+                if said not in known:
+                    written = text_findings(said, words_min=3, words_max=60)
+                    known[said] = read_claims(said), {c for c, _, _ in written} - {"gendered"}
+                claims, other = known[said]
+                flags = [] if e is None else list(contradictions(claims, e, directions))
+                found = {code for code, _, _ in flags}
+                key = (kind, "correct" if correct else "swapped", half_of(mocap), view, way)
+                tally.add(bool(found & SIDES), "sides", *key)
+                if correct:
+                    tally.codes.update(f"{kind}: {code}" for code in found | other)
+                    tally.add(bool(found | other), "any", *key)
+                if bool(found & SIDES) == correct:
+                    tally.log.append(f"{key} {mocap.file} {fact}: {said} {flags}")
+    return tally
 
 
 def one_sided(text: str) -> bool:
-    words = set(text.lower().replace(".", " ").replace(",", " ").split())
-    return ("left" in words) != ("right" in words)
+    return len({word.lower() for word in re.findall(r"\b(left|right)", text, re.IGNORECASE)}) == 1
 
 
-def report(tally: Tally, codes: Counter[str], title: str) -> bool:
+def report(tally: Tally, title: str, *, must: bool) -> bool:
+    """Prints the rates; whether the limits are kept (always so where they need not be)."""
     print(f"\n{title}")
-    for kind in ("3D", "index", "rules"):
+    for kind in ("3D", "index", *SETS, "rules"):
         for half in ("tuned", "held out"):
             print(f"  {kind:5s} {half:8s} swapped {tally.rate('sides', kind, 'swapped', half)}   "
                   f"correct {tally.rate('sides', kind, 'correct', half)}   correct, any code "
                   f"{tally.rate('any', kind, 'correct', half)}")  # fmt: skip
     for view in VIEWS:
-        for way in ("limb", "way"):
-            rates = [
-                tally.rate("sides", kind, "swapped", "", view, way) for kind in ("3D", "index")
-            ]
-            print(f"  {view:5s} {way:4s} swapped: 3D {rates[0]}   index {rates[1]}   correct 3D "
-                  f"{tally.rate('sides', '3D', 'correct', '', view)}")  # fmt: skip
-    print("  codes on correct captions:", dict(codes.most_common()) or "none")
+        rates = [
+            f"{way} 3D {tally.rate('sides', '3D', 'swapped', '', view, way)}, index "
+            f"{tally.rate('sides', 'index', 'swapped', '', view, way)}"
+            for way in ("limb", "way")
+        ]
+        print(f"  {view:5s} swapped: {'   '.join(rates)}")
+    print("  codes on correct captions:", dict(tally.codes.most_common()) or "none")
     good = True
-    for half in ("held out", ""):
-        found, count = _both_kinds(tally, "swapped", half)
-        wrong, right = _both_kinds(tally, "correct", half)
-        good = found >= LIMITS[0] * count and wrong <= LIMITS[1] * right
-        print(f"  {half or 'all motions'}, 3D and index: {found / max(count, 1):.1%} of {count} "
-              f"swapped flagged (wanted 95 %), {wrong / max(right, 1):.1%} of {right} correct "
-              f"(wanted at most 3 %): {'reached' if good else 'NOT reached'}")  # fmt: skip
+    for kinds in (("3D", "index"), ("usual",), JUDGED):
+        for half in ("held out", ""):
+            found, count = _together(tally, kinds, "swapped", half)
+            wrong, right = _together(tally, kinds, "correct", half)
+            kept = found >= LIMITS[0] * count and wrong <= LIMITS[1] * right
+            good &= kept or not must
+            print(f"  {half or 'all motions'}, {' + '.join(kinds)}: {found / max(count, 1):.1%} of "
+                  f"{count} swapped flagged (wanted 95 %), {wrong / max(right, 1):.2%} of {right} "
+                  f"correct (at most 3 %): {'reached' if kept else 'NOT reached'}")  # fmt: skip
     return good
 
 
-def _both_kinds(tally: Tally, what: str, half: str) -> tuple[int, int]:
-    counts = [tally.count("sides", kind, what, half) for kind in ("3D", "index")]
+def _together(tally: Tally, kinds: tuple[str, ...], what: str, half: str) -> tuple[int, int]:
+    counts = [tally.count("sides", kind, what, half) for kind in kinds]
     return sum(n for n, _ in counts), sum(n for _, n in counts)
 
 
@@ -140,6 +166,7 @@ def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--rendered", type=int, default=0, help="videos painted and measured")
     parser.add_argument("--every", type=int, default=1, help="take every so many motions")
+    parser.add_argument("--directions", default=Audit().directions, help="own, picture or either")
     parser.add_argument("--log", type=Path, help="write what went wrong here")
     options = parser.parse_args()
     root = Path(os.environ.get("MOTIONKIT_REAL_DATA", "../shared/data")) / "mocap"
@@ -147,41 +174,30 @@ def main() -> int:
         print(f"skipped: no motion capture at {root} (set MOTIONKIT_REAL_DATA)")
         return 0
     motions = list(read_all(root))[:: options.every]
-    clips = []
+    texts, like, plain = {}, [], []
     began = time.perf_counter()
     for number, mocap in enumerate(motions):
+        texts[number] = texts_of(mocap, number)
         for view in VIEWS:
-            m2d = imitated(mocap, shot_of(mocap, view, number, painted=False), number)
-            clips.append((number, mocap, view, m2d))
+            shot = shot_of(mocap, view, number, painted=False)
+            like.append((number, mocap, view, imitated(mocap, shot, number)))
+            plain.append((number, mocap, view, exact(shot)))
     print(f"{len(motions)} motions, 4 views ({time.perf_counter() - began:.0f} s)", flush=True)
-    good = True
-    for directions in ("own", "either"):
-        tally, codes = Tally(), Counter[str]()
-        log: list[str] = []
-        for number, mocap, view, m2d in clips:
-            key = (half_of(mocap), view)
-            judge(tally, codes, key, m2d, texts_of(mocap, number), directions, log, mocap.file)
-        title = f"true keypoints with the estimator's errors, directions = {directions}"
-        reached = report(tally, codes, title)
-        good &= reached or directions != "own"
-        if options.log:
-            (options.log.parent / f"{options.log.stem}-{directions}.txt").write_text("\n".join(log))
+    good, log = True, []
+    for clips, name in ((like, "keypoints with the estimator's errors"), (plain, "true keypoints")):
+        tally = judge(clips, texts, options.directions)
+        good &= report(tally, f"{name}, directions = {options.directions}", must=True)
+        log += [f"{name}: {line}" for line in tally.log]
     if options.rendered:
-        tally, codes = Tally(), Counter[str]()
-        log = []
-        for number, mocap, view, m2d in measured(motions, options.rendered):
-            judge(
-                tally,
-                codes,
-                (half_of(mocap), view),
-                m2d,
-                texts_of(mocap, number, len(m2d)),
-                "own",
-                log,
-                mocap.file,
-            )
-        report(tally, codes, f"{options.rendered} painted videos, measured by mediapipe, own")
-        print("\n".join(log[:40]))
+        seen = list(measured(motions, options.rendered))
+        short = {number: texts_of(mocap, number, len(m2d)) for number, mocap, _, m2d in seen}
+        tally = judge(seen, short, options.directions)
+        report(tally, f"{options.rendered} painted videos, measured by mediapipe", must=False)
+        print("\n".join(tally.log[:40]))
+        log += tally.log
+    if options.log:
+        options.log.write_text("\n".join(log))
+    print(f"\n{'reached' if good else 'NOT reached'} ({time.perf_counter() - began:.0f} s)")
     return 0 if good else 1
 
 

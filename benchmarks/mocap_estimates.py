@@ -55,6 +55,15 @@ def imitated(mocap: Mocap, shot: Shot, seed: int) -> NDArray[np.float32]:
     return m2d
 
 
+def exact(shot: Shot) -> NDArray[np.float32]:
+    """M_2D [F, 18, 3] of the true projected points."""
+    true = shot.keypoints()[:, 0]
+    m2d = np.ones((len(true), 18, 3), np.float32)
+    m2d[:, :17] = true
+    m2d[:, 17, :2] = shot.camera.width, shot.camera.height
+    return m2d
+
+
 def hidden_points(shot: Shot) -> NDArray[np.bool_]:
     """[F, 17]: whether a part of the own body stands before the point."""
     person = shot.people[0]

@@ -225,7 +225,7 @@ CONTEXTS = (
 _PRONOUNS = ("his", "her", "their")
 
 
-def fresh_captions(
+def worded(
     sided: list[tuple[str, str]], both: list[str], key: str, wordings: dict[str, tuple[str, ...]]
 ) -> list[tuple[str, str, str]]:
     """(fact, side, text) of every template in ``wordings`` (`FRESH`, `RARE`, `USUAL`) of a motion's

@@ -242,14 +242,9 @@ def _manner(clause: str, match: re.Match[str], limb: str) -> str | None:
         return None
     if verbs:
         return None if rests and min(rests) < min(verbs)[0] else min(verbs)[1]
-    # "… and the right hand": nothing is said of it but its name.
-    bare = not re.search(rf"(?!\b(?:{_LITTLE})\b)\b\w+", f"{before} {after}", re.IGNORECASE)
-    return None if rests or bare or (_STATE.search(after) and not acts) else "act"
+    return None if rests or (_STATE.search(after) and not acts) else "act"
 
 
-_LITTLE: Final = (
-    r"and|also|with|the|his|her|their|its|a|an|one|only|just|too|again|own|both|finally"
-)
 #: The limb is said to be so, or to have, or is a thing among others: nothing that it does.
 _STATE: Final = re.compile(
     r"^\s+(?:(?:is|are|was|were|has|have|had|looks?|seems?|appears?)\b(?!\s+(?:\w+ing|the\s+(?:one|only)|"

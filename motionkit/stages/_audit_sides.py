@@ -66,6 +66,8 @@ def limb_finding(claim: LimbClaim, e: Evidence, *, alone: bool = True) -> Found 
 
     ``alone``: the caption says nothing of the other limb. Where it does, both may act, and a
     hidden limb proves nothing."""
+    if claim.manner == "act" and not alone:
+        return None
     limbs = e.arms if claim.limb == "arm" else e.legs
     # Who stands on the left leg lifts the right one.
     side = OTHER[claim.side] if claim.manner == "support" else claim.side

@@ -63,7 +63,7 @@ def test_limbs(text: str, expected: list[str]) -> None:
 
 def test_every_limb_that_is_named_is_known() -> None:
     claims = read_claims("lifts the left hand, then the right hand")
-    assert limbs("lifts the left hand, then the right hand") == ["left arm raise"]
+    assert limbs("lifts the left hand, then the right hand") == ["left arm raise", "right arm act"]
     assert claims.named == {("arm", "left"), ("arm", "right")}
 
 
