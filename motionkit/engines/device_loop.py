@@ -27,6 +27,8 @@ from motionkit.errors import MotionkitError
 from motionkit.stage import Chunk, Early, Item, Outcome, mode_of
 
 TICK = "tick"
+#: What the parent waits for this process at the end of a run, seconds.
+STOP_S = 15.0
 #: Units that wait for their batch to fill are run after so long without a new one.
 _IDLE_S = 0.5
 #: Units in a batch where the stage does not say.
@@ -338,6 +340,20 @@ class _Calls(_Loop):
         most = max(1, int(self.stage.at_once))
         running: dict[Future[Outcome], tuple[OpenItem, float]] = {}
         pool = ThreadPoolExecutor(most, thread_name_prefix="motionkit-call")
+        try:
+            self._serve(most, running, pool)
+        except (_ParentGone, BrokenPipeError, ConnectionError):
+            # Answers on the way are paid for: they are heard, and kept.
+            awaited = [f for f, (owner, _) in running.items() if owner.item.id in self.open]
+            wait(awaited, timeout=STOP_S - 5)
+            raise
+
+    def _serve(
+        self,
+        most: int,
+        running: dict[Future[Outcome], tuple[OpenItem, float]],
+        pool: ThreadPoolExecutor,
+    ) -> None:
         while True:
             self.tick()
             self.take(0.0 if self.open else 1.0)

@@ -14,7 +14,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 
-from motionkit.engines.device_loop import TICK, LoopOptions, serve
+from motionkit.engines.device_loop import STOP_S, TICK, LoopOptions, serve
 from motionkit.engines.reader import SPAWN, Failure, death_of, threads
 from motionkit.engines.worker import WorkerReply, await_started, failed_reply
 from motionkit.stage import Item, Stage, mode_of
@@ -98,7 +98,7 @@ class DeviceWorker:
             self.give(item)
 
     def _replaced(self, code: str, text: str, tick: Callable[[], None]) -> Iterator[WorkerReply]:
-        self.stop()
+        self.stop()  # nothing that it says now would count
         held, self.held = list(self.held.values()), {}
         if len(held) == 1:
             (item,) = held
@@ -110,12 +110,15 @@ class DeviceWorker:
             self._spawn()
             self.wait_ready(tick)
 
-    def stop(self) -> None:
-        """End the process, whatever it does; its readers end with it."""
+    def stop(self, grace_s: float = 0.0) -> None:
+        """End the process: it is left ``grace_s`` to put its readers away and to hear answers
+        that are on the way, then it is killed, and its readers end with it."""
+        self.pipe.close()
+        if grace_s:
+            self._process.join(timeout=grace_s)
         if self._process.exitcode is None:
             self._process.kill()
         self._process.join()
-        self.pipe.close()
 
 
 def device_replies(
@@ -149,4 +152,4 @@ def device_replies(
                         yield reply, stubs.pop(reply.item_id)
     finally:
         for worker in workers:
-            worker.stop()
+            worker.stop(STOP_S)
