@@ -8,6 +8,7 @@ What a clause says of another person, denies, intends or compares with is no cla
 from __future__ import annotations
 
 import dataclasses
+import functools
 import re
 from typing import Final
 
@@ -158,6 +159,12 @@ _WORDS: Final = 60
 _NEAR: Final = 32
 
 
+@functools.cache
+def _word(pattern: str) -> re.Pattern[str]:
+    """Whole words of a pattern of `_audit_words`."""
+    return re.compile(rf"\b(?:{pattern})\b", re.IGNORECASE)
+
+
 def read_claims(text: str) -> Claims:
     """The claims of a caption; nothing where the words leave room for doubt."""
     limbs: list[LimbClaim] = []
@@ -209,7 +216,7 @@ def _unnamed(clause: str) -> list[LimbClaim]:
         return []
     for limb, manner in (("leg", "kick"), ("arm", "raise"), ("arm", "extend"), ("arm", "move")):
         pattern = MANNERS[limb][manner] if limb == "arm" else r"kick(?:s|ed|ing)?"
-        if re.search(rf"\b(?:{pattern})\b", clause[: match.start()], re.IGNORECASE):
+        if _word(pattern).search(clause[: match.start()]):
             return [LimbClaim(match["side"].lower(), limb, manner, clause[:_WORDS])]
     return []
 
@@ -225,7 +232,7 @@ def _manner(clause: str, match: re.Match[str], limb: str) -> str | None:
     verbs: list[tuple[int, str]] = []
     spans: list[tuple[int, int]] = []
     for manner, pattern in MANNERS[limb].items():
-        for verb in re.finditer(rf"\b(?:{pattern})\b", clause, re.IGNORECASE):
+        for verb in _word(pattern).finditer(clause):
             gap = match.start() - verb.end() if verb.start() < match.start() else (
                 verb.start() - match.end() + 2)  # fmt: skip
             verbs.append((max(gap, 0), manner))
@@ -235,10 +242,10 @@ def _manner(clause: str, match: re.Match[str], limb: str) -> str | None:
         return None
     rests = [
         min(abs(match.start() - rest.end()), abs(rest.start() - match.end()))
-        for rest in re.finditer(rf"\b(?:{RESTS})\b", clause, re.IGNORECASE)
+        for rest in _word(RESTS).finditer(clause)
         if not any(a <= rest.start() and rest.end() <= b for a, b in spans)  # held high
     ]
-    if re.search(rf"\b(?:{BESIDE})\b", after, re.IGNORECASE):
+    if _word(BESIDE).search(after):
         return None
     if verbs:
         return None if rests and min(rests) < min(verbs)[0] else min(verbs)[1]
@@ -261,7 +268,7 @@ def _ways(clause: str) -> list[WayClaim]:
         kind = _kind(match, before, clause)
         if clause[match.end() :].lstrip().startswith("of ") and not match["tail"]:
             continue  # beside something
-        if kind is None or _LIMB.search(before) or re.search(rf"\b(?:{_PARTS})\b", before, re.I):
+        if kind is None or _LIMB.search(before) or _word(_PARTS).search(before):
             continue
         article = (match["article"] or "").strip().lower()
         if match["start"] or match["tail"] or match["viewer"] or match["screen"]:
@@ -286,7 +293,7 @@ def _kind(match: re.Match[str], before: str, clause: str) -> str | None:
     verbs = [
         (verb.end(), kind)
         for kind, pattern in (("turn", TURNS), ("travel", TRAVELS))
-        for verb in re.finditer(rf"\b(?:{pattern})\b", before, re.IGNORECASE)
+        for verb in _word(pattern).finditer(before)
     ]
     if verbs and len(before) - max(verbs)[0] <= _NEAR:
         return max(verbs)[1]
@@ -330,7 +337,7 @@ _PARTS: Final = (
 def _motions(clause: str) -> list[MotionClaim]:
     claims = []
     for motion, (pattern, unless) in MOTIONS.items():
-        match = re.search(rf"\b(?:{pattern})\b", clause, re.IGNORECASE)
-        if match and not (unless and re.search(rf"\b(?:{unless})\b", clause, re.IGNORECASE)):
+        match = _word(pattern).search(clause)
+        if match and not (unless and _word(unless).search(clause)):
             claims.append(MotionClaim(motion, match.group()[:_WORDS]))
     return claims

@@ -29,38 +29,44 @@ def motion_finding(claim: MotionClaim, e: Evidence) -> Found | None:
 
 
 def _against(motion: str, e: Evidence) -> tuple[str, float] | None:
-    arms, legs = list(e.arms.values()), list(e.legs.values())
-    seen = [leg.seen >= SEEN for leg in legs]
-    if motion in ("still", "spin") or (motion in ("jump", "sit") and any(seen)):
-        return _of_the_body(motion, e, legs)
+    if motion in ("still", "spin"):
+        return _of_the_body(motion, e)
+    if motion in ("jump", "sit"):
+        return _of_the_body(motion, e) if max(e.seen("leg")) >= SEEN else None
     if motion in ("run", "walk", "kick", "move"):
-        return _of_the_body(motion, e, legs) if all(seen) else None
-    if not all(arm.seen >= SEEN for arm in arms):
-        return None
-    return _of_the_arms(motion, arms)
+        return _of_the_body(motion, e) if min(e.seen("leg")) >= SEEN else None
+    return _of_the_arms(motion, list(e.arms.values())) if min(e.seen("arm")) >= SEEN else None
 
 
-def _of_the_body(motion: str, e: Evidence, legs: list[LimbEvidence]) -> tuple[str, float] | None:
-    going = max(e.net, e.hip_path)
-    if motion == "jump" and e.bob < 0.04 and e.hop < 0.03:
-        return "rise of the hips, bh", e.bob
-    if motion == "run" and going < 0.25 and e.leg_stir < 0.12:
+def _of_the_body(motion: str, e: Evidence) -> tuple[str, float] | None:
+    if motion == "jump" and e.rises.bob < 0.04 and e.rises.hop < 0.03:
+        return "rise of the hips, bh", e.rises.bob
+    if motion == "run" and e.leg_stir < 0.12 and _going(e) < 0.25:
         return "speed of the legs, bh/s", e.leg_stir
-    if motion == "walk" and going < 0.2 and e.leg_stir < 0.09:
+    if motion == "walk" and e.leg_stir < 0.09 and _going(e) < 0.2:
         return "speed of the legs, bh/s", e.leg_stir
-    if motion == "still" and e.rest_speed > 0.35 and going > 0.8:
-        return "slowest half second of the hips, bh/s", e.rest_speed
-    if motion == "sit" and e.sink < 0.1 and e.knee_deg > 150 and e.upright > 0.85:
-        return "drop of the hips", e.sink
+    if motion == "still" and e.travel.rest_speed > 0.35 and _going(e) > 0.8:
+        return "slowest half second of the hips, bh/s", e.travel.rest_speed
+    if motion == "sit":
+        low = e.posture
+        if low.sink < 0.1 and low.knee_deg > 150 and low.upright > 0.85:
+            return "drop of the hips", low.sink
     if motion == "kick":
+        legs = e.legs.values()
         top, speed = max(leg.top for leg in legs), max(leg.speed for leg in legs)
         if top < 0.06 and speed < 0.4:
             return "height of a foot over the other, bh", top
-    if motion == "spin" and e.turned_range < 12 and not max(e.turned_left, e.turned_right) > 45:
-        return "range of directions, degrees", e.turned_range
-    if motion == "move" and e.stir < 0.05 and going < 0.1:
+    if motion == "spin":
+        turns = e.turns
+        if turns.turned_range < 12 and not max(turns.turned_left, turns.turned_right) > 45:
+            return "range of directions, degrees", turns.turned_range
+    if motion == "move" and e.stir < 0.05 and _going(e) < 0.1:
         return "speed of the busiest limb, bh/s", e.stir
     return None
+
+
+def _going(e: Evidence) -> float:
+    return max(e.travel.net, e.travel.hip_path)
 
 
 def _of_the_arms(motion: str, arms: list[LimbEvidence]) -> tuple[str, float] | None:

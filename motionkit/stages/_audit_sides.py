@@ -129,12 +129,12 @@ def way_finding(claim: WayClaim, e: Evidence, directions: str) -> Found | None:
 def _own(claim: WayClaim, e: Evidence) -> list[float]:
     """Readings of the person's own side."""
     sign = 1 if claim.side == "left" else -1
-    mine, other = (e.turned_left, e.turned_right)[::sign]
+    mine, other = (e.turns.turned_left, e.turns.turned_right)[::sign]
     if claim.kind == "turn":
         if other >= TURNS and mine < max(TURNS_NOT, min(TURNS_BACK * other, TURNS_MOST)):
             return [-other]
-        return [_verdict(sign, e.turned_left, e.turned_right, TURNS, TURNS_NOT)]
-    way = _verdict(sign, e.own_left, e.own_right, GOES, GOES_NOT)
+        return [_verdict(sign, e.turns.turned_left, e.turns.turned_right, TURNS, TURNS_NOT)]
+    way = _verdict(sign, e.travel.own_left, e.travel.own_right, GOES, GOES_NOT)
     if claim.kind == "side-step":
         return [way]
     # Who turns left and walks on goes to the left, too, and not to the right; a walk with a turn
@@ -148,14 +148,15 @@ def _own(claim: WayClaim, e: Evidence) -> list[float]:
 
 def _picture(claim: WayClaim, e: Evidence) -> float:
     sign = 1 if claim.side == "left" else -1
-    way = _verdict(sign, e.leftward, e.rightward, GOES, GOES_NOT)
+    way = _verdict(sign, e.travel.leftward, e.travel.rightward, GOES, GOES_NOT)
     if claim.kind != "turn":
         return way
     # Somebody turns to where they then look or go.
-    if not math.isfinite(e.ends_aside):
+    ends, began = e.turns.ends_aside, e.turns.began_aside
+    if not math.isfinite(ends):
         return way
-    looks = -sign * e.ends_aside - max(0.0, -sign * e.began_aside if e.began_aside == e.began_aside
-                                       else 0.0) * 0.5  # fmt: skip
+    already = max(0.0, -sign * began) if math.isfinite(began) else 0.0
+    looks = -sign * ends - 0.5 * already
     if looks > 0.3 or way > 0:
         return max(looks, way)
     return -1.0 if looks < -0.3 else min(way, 0.0)

@@ -9,10 +9,17 @@ picture's are called ``x`` (growing to the right of the picture).
 from __future__ import annotations
 
 import dataclasses
+import functools
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter1d, maximum_filter1d, median_filter, percentile_filter
+from scipy.ndimage import (
+    correlate1d,
+    gaussian_filter1d,
+    maximum_filter1d,
+    median_filter,
+    percentile_filter,
+)
 
 from motionkit.keypoints import INDEX
 
@@ -118,7 +125,7 @@ def measure(m2d: NDArray[np.floating], fps: float) -> Signals:
     points = np.asarray(m2d, dtype=np.float64)
     xy = _filled(points[:, :17, :2], points[:, :17, 2] >= SEEN, round(GAP_S * fps))
     if len(xy) >= 5:
-        xy = np.where(np.isfinite(xy), median_filter(xy, (3, 1, 1), mode="nearest"), np.nan)
+        xy = _middle_of_three(xy)
     xy = smooth(xy, 0.03 * fps)
     named = {name: xy[:, i] for name, i in INDEX.items()}
     hip = (named["left_hip"] + named["right_hip"]) / 2
@@ -145,11 +152,35 @@ def smooth(values: F64, sigma: float) -> F64:
         return values
     known = np.isfinite(values)
     if known.all():
-        found: F64 = gaussian_filter1d(values, sigma, axis=0, mode="nearest")
-        return found
-    weight = gaussian_filter1d(known.astype(float), sigma, axis=0, mode="nearest")
-    total = gaussian_filter1d(np.where(known, values, 0.0), sigma, axis=0, mode="nearest")
+        return _gaussian(values, sigma)
+    weight = _gaussian(known.astype(float), sigma)
+    total = _gaussian(np.where(known, values, 0.0), sigma)
     return np.where(known, total / np.maximum(weight, 1e-9), np.nan)
+
+
+def _gaussian(values: F64, sigma: float) -> F64:
+    """scipy's gaussian_filter1d along the first axis, without making its kernel each time."""
+    found: F64 = correlate1d(values, _kernel(sigma), axis=0, mode="nearest")
+    return found
+
+
+@functools.lru_cache(maxsize=64)
+def _kernel(sigma: float) -> F64:
+    radius = int(4 * sigma + 0.5)
+    weights = np.exp(-0.5 / (sigma * sigma) * np.arange(-radius, radius + 1) ** 2)
+    found: F64 = weights / weights.sum()
+    return found
+
+
+def _middle_of_three(xy: F64) -> F64:
+    """Median over three frames; NaN stay."""
+    known = np.isfinite(xy)
+    if not known.all():
+        return np.where(known, median_filter(xy, (3, 1, 1), mode="nearest"), np.nan)
+    padded = np.concatenate([xy[:1], xy, xy[-1:]])
+    before, after = padded[:-2], padded[2:]
+    low, high = np.minimum(before, after), np.maximum(before, after)
+    return np.maximum(low, np.minimum(high, xy))
 
 
 def bridged(values: F64) -> F64:
@@ -169,6 +200,8 @@ def _filled(xy: F64, seen: NDArray[np.bool_], longest: int) -> F64:
         good = np.flatnonzero(seen[:, k])
         if len(good) == 0:
             out[:, k] = np.nan
+            continue
+        if len(good) == len(xy):
             continue
         for axis in (0, 1):
             out[:, k, axis] = np.interp(frames, good, xy[good, k, axis])

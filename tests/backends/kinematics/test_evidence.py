@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 
 import numpy as np
 import pytest
 
 from motionkit.backends.kinematics import Evidence, evidence
-from motionkit.backends.kinematics.evidence import _percentile
+from motionkit.backends.kinematics.evidence import _change, _percentile
 from tests.stages import audit_poses as poses
 
 
@@ -38,15 +37,21 @@ def test_a_hidden_limb_is_not_seen() -> None:
 
 def test_ways_in_the_picture_and_of_the_person() -> None:
     front, back = of(poses.sliding(200)), of(poses.sliding(200, back=True))
-    assert front.rightward == pytest.approx(1.0, abs=0.15) and front.leftward == 0.0
-    assert front.own_left > 0.8 and front.own_right == 0.0
-    assert back.rightward > 0.8 and back.own_right > 0.8 and back.own_left == 0.0
+    assert front.travel.rightward == pytest.approx(1.0, abs=0.15) and front.travel.leftward == 0.0
+    assert front.travel.own_left > 0.8 and front.travel.own_right == 0.0
+    assert (
+        back.travel.rightward > 0.8 and back.travel.own_right > 0.8 and back.travel.own_left == 0.0
+    )
 
 
 def test_a_jump_rises_and_a_stand_does_not() -> None:
     jump, stand = of(poses.jumping()), of(poses.standing())
-    assert jump.bob > 0.1 and jump.hop > 0.1
-    assert stand.bob == pytest.approx(0, abs=1e-6) and stand.sink < 0.02 and stand.stir == 0.0
+    assert jump.rises.bob > 0.1 and jump.rises.hop > 0.1
+    assert (
+        stand.rises.bob == pytest.approx(0, abs=1e-6)
+        and stand.posture.sink < 0.02
+        and stand.stir == 0.0
+    )
 
 
 def test_nothing_is_said_of_what_cannot_be_measured() -> None:
@@ -60,11 +65,14 @@ def test_no_number_depends_on_the_size_of_the_picture() -> None:
     m2d = poses.lifting("right")
     larger = m2d.copy()
     larger[:, :, :2] *= 2
-    one, other = dataclasses.asdict(of(m2d)), dataclasses.asdict(of(larger))
-    np.testing.assert_allclose(
-        one["legs"]["right"]["top"], other["legs"]["right"]["top"], atol=1e-4
-    )
-    assert one["bob"] == pytest.approx(other["bob"], abs=1e-4)
+    one, other = of(m2d), of(larger)
+    assert one.legs["right"].top == pytest.approx(other.legs["right"].top, abs=1e-4)
+    assert one.rises.bob == pytest.approx(other.rises.bob, abs=1e-4)
+
+
+def test_differences_are_numpys() -> None:
+    values = np.random.default_rng(0).normal(size=(9, 2))
+    np.testing.assert_allclose(_change(values), np.gradient(values, axis=0))
 
 
 def test_percentiles_are_numpys() -> None:
