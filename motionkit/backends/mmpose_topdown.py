@@ -107,11 +107,13 @@ class MMPose:
         """Nothing is remembered."""
 
     def setup_reader(self) -> None:
-        """The test pipeline of the configuration; no weights."""
+        """The test pipeline of the configuration; no weights. UsageError where the installed
+        packages do not work together."""
         if self._pipeline is not None:
             return
         self.check()
         with _quietly():
+            _import_mmpose()
             from mmengine.dataset import Compose
             from mmengine.registry import init_default_scope
             from mmpose.apis.inference import dataset_meta_from_config
@@ -242,6 +244,19 @@ class MMPose:
                 hint=f"leave the one that counts in {folder}",
             )
         return files[0]
+
+
+def _import_mmpose() -> None:
+    """Import mmpose; its parts are made for older versions of several packages, and fail in many
+    ways where newer ones are there (transformers 5: a TypeError deep inside mmpretrain)."""
+    try:
+        importlib.import_module("mmpose.apis")
+    except Exception as error:
+        raise UsageError(
+            f"mmpose is installed, but cannot be imported: {type(error).__name__}: {error}",
+            hint="scripts/install-mmpose.sh FOLDER makes an environment in which it can; put no "
+            "transformers there",
+        ) from error
 
 
 @contextlib.contextmanager
