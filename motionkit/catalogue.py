@@ -22,7 +22,7 @@ from motionkit.conditions import SAMPLES_SQL
 from motionkit.errors import UsageError, WorkspaceError
 from motionkit.records import OUTCOME_FIELDS, TABLES
 from motionkit.status import status
-from motionkit.workspace import COMMAND_OF, Workspace, table_schema
+from motionkit.workspace import STAGE_OF, Workspace, table_schema
 
 __all__ = ["connect", "failed_ids", "failures", "query", "status"]
 
@@ -85,7 +85,7 @@ def connect(workspace: Workspace) -> duckdb.DuckDBPyConnection:
     )
     for view, outcome in (("dropped", "dropped"), ("failures", "failed")):
         parts_of = [
-            f"SELECT '{COMMAND_OF[table]}' AS stage, {columns} FROM {table} "
+            f"SELECT '{STAGE_OF[table]}' AS stage, {columns} FROM {table} "
             f"WHERE outcome = '{outcome}'"
             for table in TABLES
         ]

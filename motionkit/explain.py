@@ -21,7 +21,7 @@ from motionkit.stages._judge import judge_shots
 from motionkit.stages._scores import COLUMNS, Shots, shots_of_rows
 from motionkit.stages.filter import Filter, candidate_rows
 from motionkit.words_of_stages import Word, beside_of, ending, sentence, word_of
-from motionkit.workspace import COMMAND_OF, Workspace
+from motionkit.workspace import STAGE_OF, Workspace
 
 _STRETCH: Final = re.compile(r"(?P<video>.+?)-(?P<first>\d{6,})-(?P<last>\d{6,})(-[0-9a-f]{8})?")
 _WORD: Final = ("reason", "measured", "threshold", "error_message", "attempt")
@@ -265,7 +265,7 @@ class _About:
     ) -> dict[str, Any] | None:
         """The row of an item, and the stage's word on it added; None where there is none, or
         (``later``) where it is not kept."""
-        stage = COMMAND_OF[table]
+        stage = STAGE_OF[table]
         if self.workspace.current(table) is None:
             self.words.append(Word(stage, item, "not-run"))
             return None

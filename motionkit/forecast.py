@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from motionkit.errors import UsageError
 from motionkit.run_log import runs
-from motionkit.workspace import COMMAND_OF, Workspace, publish
+from motionkit.workspace import STAGE_OF, Workspace, publish
 
 NAME: Final = "plan.json"
 _FORMAT: Final = "motionkit-plan"
@@ -121,7 +121,7 @@ def compare(workspace: Workspace, stages: Iterable[Mapping[str, Any]]) -> dict[s
     if plan is None:
         return None
     known = {row["stage"]: row for row in stages}
-    tables = {command: table for table, command in COMMAND_OF.items()}
+    tables = {stage: table for table, stage in STAGE_OF.items()}
     spent: dict[str, float] = {}
     for run in runs(workspace):
         if run["time"] >= plan["made"]:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from motionkit.engines.heartbeat import last_rate, read_heartbeat
 from motionkit.records import TABLES
 from motionkit.row_index import RowIndex, id_hashes
-from motionkit.workspace import COMMAND_OF, Workspace
+from motionkit.workspace import STAGE_OF, Workspace
 
 
 def status(workspace: Workspace) -> list[dict[str, Any]]:
@@ -36,7 +36,7 @@ def status(workspace: Workspace) -> list[dict[str, Any]]:
         if current is not None:
             indexes[table] = workspace.index(table, str(current["fingerprint"]))
     for table, index in indexes.items():
-        stage = COMMAND_OF[table]
+        stage = STAGE_OF[table]
         row: dict[str, Any] = {"stage": stage, "kept": 0, "dropped": {}, "failed": {}}
         for (outcome, reason), count in sorted(_outcomes(index).items()):
             if outcome == "kept":
@@ -131,5 +131,7 @@ _ITEMS: dict[str, dict[str, Callable[[RowIndex], NDArray[np.uint64]]]] = {
     "verdicts": {"detections": _with_outcome("kept", "dropped")},
     "keypoints": {"verdicts": _listed("candidates", "clip_id", kept=True)},
     "tracks": {"keypoints": _with_outcome("kept"), "expressions": _column("clip_id")},
+    "masks": {"keypoints": _with_outcome("kept")},
     "captions": {"keypoints": _with_outcome("kept")},
+    "audits": {"captions": _with_outcome("kept")},
 }

@@ -56,8 +56,8 @@ _MANY_PARTS = 256
 #: Tables whose key columns stay in memory.
 _INDEXES_KEPT = 3
 
-#: The command that fills each table, for messages.
-COMMAND_OF = {
+#: The stage that fills each table.
+STAGE_OF = {
     "searches": "search",
     "downloads": "fetch",
     "videos": "ingest",
@@ -71,6 +71,8 @@ COMMAND_OF = {
     "captions": "caption",
     "audits": "audit",
 }
+#: The command that runs it, for messages.
+COMMAND_OF = {**STAGE_OF, "audits": "captions audit"}
 
 
 class DamagedPartWarning(UserWarning):

@@ -112,6 +112,27 @@ def test_shards_without_flagged_captions(workspace: Workspace, tmp_path: Path) -
     assert (whole["left_out"], whole["captions"]) == ({}, 5)
 
 
+def test_the_option_of_build_shards(
+    workspace: Workspace, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    where = ["build-shards", "--workspace", str(workspace.path), "--out", str(tmp_path / "out")]
+    flags = ["--drop-flagged", "side-contradicted", "--drop-flagged", "note"]
+    assert run([*where, *flags]) == 2
+    assert "motionkit captions audit" in capsys.readouterr().err
+    audited(workspace)
+    assert run([*where, *flags]) == 0
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text("utf-8"))
+    assert manifest["options"]["drop_flagged"] == ["side-contradicted", "gendered"]
+    assert manifest["dropped"]["captions audit"] == {"gendered": 1, "side-contradicted": 2}
+    assert run([*where, "--drop-flagged", "sides"]) == 2
+
+
+def test_the_hint_names_the_command(workspace: Workspace) -> None:
+    with pytest.raises(UsageError) as caught:
+        workspace.fingerprint("audits")
+    assert "motionkit captions audit" in str(caught.value.hint)
+
+
 def test_captions_that_were_not_audited_are_never_taken_for_good(workspace: Workspace) -> None:
     options = ShardOptions(drop_flagged=("wrong",))
     with pytest.raises(UsageError, match="not audited yet"):

@@ -55,6 +55,18 @@ def test_items_without_a_row_are_pending_each_counted_once(workspace: Workspace)
     assert found["ingest"]["kept"] == 3
 
 
+def test_masks_wait_for_keypoints_and_audits_for_captions(workspace: Workspace) -> None:
+    for table, rows in {
+        "masks": [row("other")],
+        "captions": [row("c1"), row("c2"), row("c3", "failed", reason="x")],
+        "audits": [row("c1")],
+    }.items():
+        workspace.write_part(table, rows)
+        workspace.set_current(table, PRINT, {})
+    found = {r["stage"]: r["pending"] for r in status(workspace)}
+    assert (found["masks"], found["audit"]) == (1, 1)
+
+
 def test_time_left_is_that_of_the_run_or_of_the_last_rate(workspace: Workspace) -> None:
     beat = Heartbeat(workspace, "pose", total=9, started=time.monotonic() - 10)
     beat.beat(5)

@@ -348,6 +348,14 @@ def build_shards(
             help="Leave out what may not, or not surely, be used commercially.",
         ),
     ] = None,
+    drop_flagged: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FLAG",
+            help="Leave out captions that `motionkit captions audit` gave this flag, or one of "
+            "wrong, doubt, note; may be repeated.",
+        ),
+    ] = None,
     salt: Annotated[str | None, typer.Option(help="Another salt gives another split.")] = None,
     settings: Settings = None,
 ) -> None:
@@ -366,6 +374,7 @@ def build_shards(
         "rows_per_shard": rows_per_shard,
         "max_shard_size": max_shard_size,
         "commercial_only": commercial_only,
+        "drop_flagged": tuple(drop_flagged) if drop_flagged else None,
         "salt": salt,
     }
     options = parameters(workspace, "shards", given, settings)

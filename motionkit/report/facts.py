@@ -23,8 +23,10 @@ STEPS: Final = (
     ("detections", "detect", "shot"),
     ("verdicts", "filter", "shot"),
     ("keypoints", "pose", "clip"),
+    ("masks", "masks", "clip"),
     ("tracks", "track", "clip"),
     ("captions", "caption", "clip"),
+    ("audits", "captions audit", "clip"),
 )
 
 #: Scores of a candidate: column, name, unit, and the parameters of `filter` that limit it.
