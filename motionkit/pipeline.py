@@ -12,10 +12,11 @@ from typing import Any
 from motionkit.catalogue import connect, failed_ids
 from motionkit.conditions import select_samples
 from motionkit.engines.local import EngineOptions, Progress, StageSummary, run_stage
-from motionkit.errors import UsageError
+from motionkit.errors import MotionkitError, UsageError
 from motionkit.intake import INTAKE, again, at_work, intake_steps
 from motionkit.recipes import STEPS, Recipe, build, parameters_of
 from motionkit.run_log import record
+from motionkit.weights import ModelMissing
 from motionkit.workspace import Workspace, publish
 
 #: The steps that are stages of the engine; the rest have functions of their own below.
@@ -114,10 +115,7 @@ def run_recipe(
     write_resolved(workspace, recipe)
     results: list[StepResult] = []
     steps = intake_steps(recipe.steps, sources)
-    for step, parameters in steps.items():  # a missing model is told now, not in ten hours
-        check = getattr(parameters, "check", None)
-        if check is not None and step not in INTAKE:
-            check()
+    _check(steps, recipe.name)
     for step, parameters in steps.items():
         result = run_step(
             workspace,
@@ -132,6 +130,30 @@ def run_recipe(
         if on_step is not None:
             on_step(result)
     return results
+
+
+def _check(steps: dict[str, Any], recipe: str) -> None:
+    """What is missing for any step is told now, all of it, and not in ten hours."""
+    missing: list[MotionkitError] = []
+    for step, parameters in steps.items():
+        check = getattr(parameters, "check", None)
+        if check is not None and step not in INTAKE:
+            try:
+                check()
+            except MotionkitError as error:
+                missing.append(error)
+    if len(missing) == 1:
+        raise missing[0]
+    if missing:
+        hints = dict.fromkeys(str(error.hint) for error in missing if error.hint)
+        if any(isinstance(error, ModelMissing) for error in missing):
+            hints = {h: None for h in hints if "models fetch" not in h}
+            hints[f"on a machine with network: motionkit models fetch --for {recipe}"] = None
+        lines = "".join(f"\n  - {error}" for error in missing)
+        raise MotionkitError(
+            f"{len(missing)} things are missing for this recipe:{lines}",
+            hint="\n       ".join(hints),
+        )
 
 
 def run_step(

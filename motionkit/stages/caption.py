@@ -149,6 +149,11 @@ class Caption:
         """Most clips in work."""
         return self.model.most_at_once if self.model is not None else 1
 
+    def check(self) -> None:
+        """What the captioner lacks, where one is asked."""
+        if self.model is not None:
+            self.model.check()
+
     def identity(self, tables: Tables) -> dict[str, Any]:
         """Parameters, the rules' version, the captioner, and the keypoints. The texts beside a
         video are a clip's own input: its stamp. How a server is asked decides nothing."""

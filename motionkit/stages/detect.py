@@ -95,6 +95,10 @@ class Detect:
         """The backend; its models are loaded by `setup` only."""
         return getattr(self, "_detector")  # noqa: B009 - not a field: it is no parameter
 
+    def check(self) -> None:
+        """MissingExtraError or `weights.ModelMissing` where the backend cannot work here."""
+        self.detector.identity()
+
     def identity(self, tables: Tables) -> dict[str, Any]:
         """Parameters, backend and weights, and what was read."""
         backend = {"spec": self.backend, **self.detector.identity()}

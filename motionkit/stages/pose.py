@@ -71,6 +71,10 @@ class Pose:
         """See `motionkit.stage`; by the backend."""
         return "batches" if is_batched(self.estimator) else "items"
 
+    def check(self) -> None:
+        """MissingExtraError or `weights.ModelMissing` where the backend cannot work here."""
+        self.estimator.identity()
+
     def identity(self, tables: Tables) -> dict[str, Any]:
         """Parameters, backend and weights, and what was read.
 

@@ -79,6 +79,10 @@ class Captioner(Protocol):
         where its files are absent."""
         ...
 
+    def check(self) -> None:
+        """What is missing (an address, a package, a file), told without loading or calling."""
+        ...
+
     def setup(self) -> None:
         """Load the model, or find the server: MotionkitError where neither can ever work."""
         ...

@@ -7,6 +7,7 @@ shown, before the prompt: the chat template of the model's own processor writes 
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import threading
 from typing import Any
@@ -53,6 +54,13 @@ class LocalModel:
             files = weights.find(self.spec)
             self._identity = {"name": "transformers", "model": self.name, "sha256": files.sha256}
         return self._identity
+
+    def check(self) -> None:
+        """weights.ModelMissing, or MissingExtraError where a package is absent."""
+        for package in ("torch", "transformers"):
+            if importlib.util.find_spec(package) is None:
+                raise MissingExtraError(package, "caption", needed_for="a local captioner")
+        self.identity()
 
     def setup(self) -> None:
         """Load model and processor onto this process's device, in its precision.

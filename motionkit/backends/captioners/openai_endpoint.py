@@ -85,6 +85,10 @@ class OpenAIEndpoint:
         another port serves the same model."""
         return {"name": "openai", "model": self.model, "extra": self._extra}
 
+    def check(self) -> None:
+        """MotionkitError where no address is set, or a wrong one; calls nobody."""
+        parse_address(_address_from_environment())
+
     def setup(self) -> None:
         """Read address and key, and ask the server for its models: a wrong key, a wrong address
         or a model that it does not have ends the run before the first clip. A server that has no
