@@ -124,3 +124,23 @@ def test_retry_reaches_files_of_earlier_calls_and_a_replaced_file_is_forgiven(
     first.write_bytes((videos / "wave_left.mp4").read_bytes())
     assert run(["ingest", str(first), *place]) == 0
     assert catalogue.failures(workspace) == []
+
+
+def test_all_that_a_recipe_lacks_is_told_before_it_starts(
+    tmp_path: Path,
+    videos: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("MOTIONKIT_MODELS", str(tmp_path / "models"))
+    monkeypatch.delenv("MOTIONKIT_CAPTION_URL", raising=False)
+    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
+    place = tmp_path / "ws"
+    call = ["run", "people", "--source", str(videos), "-w", str(place)]
+    sets = ["pose.backend=vitpose:x/y", "track.backend=cotracker3", "caption.captioner=openai:z"]
+    assert run([*call, *(word for text in sets for word in ("--set", text))]) == 1
+    said = capsys.readouterr().err
+    assert "3 things are missing for this recipe" in said
+    for words in ("vitpose", "cotracker3", "captioner's server"):
+        assert words in said
+    assert not list((place / "tables").glob("*/*.parquet"))
