@@ -155,6 +155,9 @@ _SEEN: Final = re.compile(
     re.IGNORECASE,
 )
 _WORDS: Final = 60
+#: Letters of a clause that are read: its verbs are looked for round every side, so time grows with
+#: the square of its length.
+_CLAUSE: Final = 400
 #: Letters between a verb and the side that it goes to.
 _NEAR: Final = 32
 
@@ -171,7 +174,7 @@ def read_claims(text: str) -> Claims:
     ways: list[WayClaim] = []
     motions: list[MotionClaim] = []
     for clause in _CUT.split(text.replace("’", "'")):
-        clause = " ".join(clause.split())
+        clause = " ".join(clause.split())[:_CLAUSE]
         hedge = re.search(HEDGES, clause, re.IGNORECASE)
         if hedge:  # what stands before a denial or an intention still holds
             clause = clause[: hedge.start()].strip()

@@ -117,3 +117,8 @@ def test_ways(text: str, expected: list[str]) -> None:
 )
 def test_motions(text: str, expected: list[str]) -> None:
     assert motions(text) == expected
+
+
+def test_a_text_without_end_is_read_up_to_a_length() -> None:
+    claims = read_claims("raises the left hand " * 3000)
+    assert 0 < len(claims.limbs) < 40
