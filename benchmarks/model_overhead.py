@@ -1,7 +1,7 @@
 """What a stage takes beside its model: the whole stage against the bare model on the same frames,
 decoded and prepared before.
 
-    python -m benchmarks.model_overhead [--videos 6] [--rounds 2] [NAME …]
+    python -m benchmarks.model_overhead [--videos 4] [--rounds 2] [NAME …]
 
 The models are the real architectures with random weights, on rendered videos, on the CPU (or the
 first CUDA device). Bare: one process with the same number of threads calls the stage's `infer`
@@ -50,7 +50,7 @@ LIMIT = 1.10
 def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("names", nargs="*")
-    parser.add_argument("--videos", type=int, default=6)
+    parser.add_argument("--videos", type=int, default=4)
     parser.add_argument("--rounds", type=int, default=2)
     options = parser.parse_args()
     device = devices.find()[0][0]
