@@ -17,6 +17,7 @@ NAMES: dict[str, list[str]] = {
     "real_videos": [],
     "caption_audit": ["--every", "8"],
     "coco_images": [],
+    "model_overhead": ["--videos", "2"],
     "duplicates": ["--videos", "2000"],
     "damaged": [],
     "filter_speed": ["--shots", "20000"],
