@@ -69,7 +69,7 @@ def test_the_shipped_recipe_of_the_paper_names_its_models() -> None:
     resolved = load_recipe("motionweb").resolved()
     assert needed_by_recipe(resolved) == [
         "yolo:yolo11x-pose", "vitpose:usyd-community/vitpose-plus-huge",
-        "cotracker3:offline", "cotracker3:code",
+        "sam2:facebook/sam2.1-hiera-large", "cotracker3:offline", "cotracker3:code",
     ]  # fmt: skip
     assert needed_by_recipe(load_recipe("people").resolved()) == []
 
