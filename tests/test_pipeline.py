@@ -132,6 +132,7 @@ def test_all_that_a_recipe_lacks_is_told_before_it_starts(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
+    pytest.importorskip("torch")
     monkeypatch.setenv("MOTIONKIT_MODELS", str(tmp_path / "models"))
     monkeypatch.delenv("MOTIONKIT_CAPTION_URL", raising=False)
     monkeypatch.delenv("OPENAI_BASE_URL", raising=False)

@@ -14,6 +14,7 @@ from motionkit.backends.captioners import http_call
 from motionkit.backends.captioners.http_call import NoServer, call, parse_address
 from motionkit.errors import InputError, UsageError
 
+BODY = b'{"a": 1}'
 SECRET = "sk-secret-0123456789"
 HEADERS = {"Authorization": f"Bearer {SECRET}"}
 
@@ -28,7 +29,12 @@ def raw_server(act: Callable[[socket.socket], None]) -> Iterator[str]:
             connection, _ = listener.accept()
             with connection, contextlib.suppress(OSError):
                 connection.settimeout(5)
-                connection.recv(65536)
+                asked = b""
+                # All of it: what is closed with something unread is reset, and not ended.
+                while not asked.endswith(b"\r\n\r\n" if asked.startswith(b"GET") else BODY):
+                    if not (more := connection.recv(65536)):
+                        break
+                    asked += more
                 act(connection)
 
     thread = threading.Thread(target=serve, daemon=True)
@@ -46,7 +52,7 @@ def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def post(url: str, timeout_s: float = 5.0) -> http_call.Reply:
-    return call(parse_address(url), "POST", "/chat/completions", HEADERS, b"{}", timeout_s)
+    return call(parse_address(url), "POST", "/chat/completions", HEADERS, BODY, timeout_s)
 
 
 def failure(act: Callable[[socket.socket], None], timeout_s: float = 5.0) -> InputError:
