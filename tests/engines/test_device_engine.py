@@ -67,13 +67,13 @@ def test_a_bad_item_costs_itself_alone(
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_decoder_that_hangs_is_ended_at_the_limit(workspace: Workspace, kind: Any) -> None:
-    options = EngineOptions(workers=2, timeout_s=1.0, device="cpu")
+    options = EngineOptions(workers=2, timeout_s=3.0, device="cpu")
     run_stage(workspace, kind(4, ((1, "hang"),)), options)
     assert reasons(workspace) == {"v0000": None, "v0001": "timeout", "v0002": None, "v0003": None}
 
 
 def test_a_call_that_hangs_is_not_waited_for(workspace: Workspace) -> None:
-    options = EngineOptions(workers=1, timeout_s=1.0)
+    options = EngineOptions(workers=1, timeout_s=3.0)
     run_stage(workspace, Called(4, ((1, "hang"),), where="infer"), options)
     assert Counter(reasons(workspace).values()) == {None: 3, "timeout": 1}
 
