@@ -11,6 +11,9 @@ MotionkitError
 
 from __future__ import annotations
 
+import importlib.util
+from collections.abc import Iterable
+
 
 class MotionkitError(Exception):
     """Base of every error that motionkit raises on purpose.
@@ -78,3 +81,10 @@ class ShardError(MotionkitError):
 
 class TrainingError(MotionkitError):
     """Training cannot start or cannot go on."""
+
+
+def need_packages(packages: Iterable[str], extra: str, needed_for: str) -> None:
+    """MissingExtraError for the first of ``packages`` that is not installed; imports nothing."""
+    for package in packages:
+        if importlib.util.find_spec(package) is None:
+            raise MissingExtraError(package, extra, needed_for=needed_for)

@@ -11,7 +11,6 @@ transformers' processor of this model needs torchvision.
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
@@ -20,7 +19,7 @@ from numpy.typing import NDArray
 
 from motionkit import devices, weights
 from motionkit.backends.segmentation import Counts, MaskClip, counts_of
-from motionkit.errors import MissingExtraError, UsageError
+from motionkit.errors import UsageError, need_packages
 from motionkit.stage import Chunk
 from motionkit.weights.places import place_of
 
@@ -59,9 +58,8 @@ class Sam2Segmenter:
 
     def check(self) -> None:
         """MissingExtraError where torch, torchvision or transformers is not installed."""
-        for package in ("torch", "torchvision", "transformers"):
-            if importlib.util.find_spec(package) is None:
-                raise MissingExtraError(package, "sam2", needed_for=f"the segmenter '{self.spec}'")
+        packages = ("torch", "torchvision", "transformers")
+        need_packages(packages, "sam2", f"the segmenter '{self.spec}'")
 
     def identity(self) -> dict[str, Any]:
         """Package, weights and settings; raises like `check`, and `weights.ModelMissing`."""

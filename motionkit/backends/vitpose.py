@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from motionkit import devices, weights
 from motionkit.backends import heatmaps
 from motionkit.backends.people import usable
-from motionkit.errors import MissingExtraError, UsageError
+from motionkit.errors import UsageError, need_packages
 from motionkit.keypoints import MIRROR
 from motionkit.stage import Chunk
 from motionkit.weights.places import place_of
@@ -60,9 +60,8 @@ class VitPose:
 
     def check(self) -> None:
         """MissingExtraError where torch, transformers or scipy is not installed."""
-        for package in ("torch", "transformers", "scipy"):
-            if importlib.util.find_spec(package) is None:
-                raise MissingExtraError(package, "vitpose", needed_for=f"the backend '{self.spec}'")
+        packages = ("torch", "transformers", "scipy")
+        need_packages(packages, "vitpose", f"the backend '{self.spec}'")
 
     def identity(self) -> dict[str, Any]:
         """Package version, weights and settings. `weights.ModelMissing` where they are absent."""

@@ -98,7 +98,7 @@ def expressions(
 
     Example: motionkit expressions --workspace mevis
     """
-    run_command(context, "expressions", {}, settings, workers, timeout)
+    run_command(context, "expressions", {}, settings, EngineOptions(workers, timeout))
 
 
 @app.command(epilog=STEP_EPILOG)
@@ -112,7 +112,7 @@ def scan(
 
     Example: motionkit scan
     """
-    run_command(context, "scan", {}, settings, workers, timeout)
+    run_command(context, "scan", {}, settings, EngineOptions(workers, timeout))
 
 
 @app.command(epilog=STEP_EPILOG)
@@ -135,17 +135,8 @@ def detect(
 
     Example: motionkit detect --backend yolo:yolo11x-pose --target all
     """
-    run_command(
-        context,
-        "detect",
-        {"backend": backend, "target": target},
-        settings,
-        workers,
-        timeout,
-        device=device,
-        precision=precision,
-        batch=batch,
-    )
+    engine = EngineOptions(workers, timeout, device=device, precision=precision, batch=batch)
+    run_command(context, "detect", {"backend": backend, "target": target}, settings, engine)
 
 
 @app.command("filter", epilog=STEP_EPILOG)
@@ -236,17 +227,8 @@ def pose(
 
     Example: motionkit pose --backend vitpose --no-flip-test
     """
-    run_command(
-        context,
-        "pose",
-        {"backend": backend, "flip_test": flip_test},
-        settings,
-        workers,
-        timeout,
-        device=device,
-        precision=precision,
-        batch=batch,
-    )
+    engine = EngineOptions(workers, timeout, device=device, precision=precision, batch=batch)
+    run_command(context, "pose", {"backend": backend, "flip_test": flip_test}, settings, engine)
 
 
 @app.command(epilog=STEP_EPILOG)
@@ -267,17 +249,8 @@ def track(
     Example: motionkit track --grid 6
     """
     given = {"grid": grid, "frames": frames, "backend": backend}
-    run_command(
-        context,
-        "track",
-        given,
-        settings,
-        workers,
-        timeout,
-        device=device,
-        precision=precision,
-        batch=batch,
-    )
+    engine = EngineOptions(workers, timeout, device=device, precision=precision, batch=batch)
+    run_command(context, "track", given, settings, engine)
 
 
 @app.command(epilog=STEP_EPILOG)
@@ -311,17 +284,8 @@ def caption(
     Example: motionkit caption --captioner openai:Qwen/Qwen2.5-VL-7B-Instruct
     """
     given = {"source": source, "captioner": captioner, "captions_each": captions_each}
-    run_command(
-        context,
-        "caption",
-        given,
-        settings,
-        workers,
-        timeout,
-        device=device,
-        precision=precision,
-        batch=batch,
-    )
+    engine = EngineOptions(workers, timeout, device=device, precision=precision, batch=batch)
+    run_command(context, "caption", given, settings, engine)
 
 
 @app.command(

@@ -17,6 +17,7 @@ from motionkit.cli.steps import (
     Workers,
     run_command,
 )
+from motionkit.engines.local import EngineOptions
 
 
 @app.command(epilog=STEP_EPILOG)
@@ -43,14 +44,5 @@ def masks(
 
     Example: motionkit masks --backend sam2:facebook/sam2.1-hiera-large
     """
-    run_command(
-        context,
-        "masks",
-        {"backend": backend, "every": every},
-        settings,
-        workers,
-        timeout,
-        device=device,
-        precision=precision,
-        batch=batch,
-    )
+    engine = EngineOptions(workers, timeout, device=device, precision=precision, batch=batch)
+    run_command(context, "masks", {"backend": backend, "every": every}, settings, engine)

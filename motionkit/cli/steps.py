@@ -78,21 +78,11 @@ def run_command(
     step: str,
     given: dict[str, Any],
     settings: list[str] | None,
-    workers: int,
-    timeout: float,
-    *,
-    create: bool = False,
-    device: str = "auto",
-    precision: str = "auto",
-    batch: int = 0,
+    engine: EngineOptions,
 ) -> StepResult:
     """Run one stage over the workspace and print its summary."""
     console: Console = context.obj
-    workspace = console.workspace(create=create)
-    engine = EngineOptions(
-        workers=workers, timeout_s=timeout, device=device, precision=precision, batch=batch
-    )
-    result = execute(console, workspace, step, given, settings, engine)
+    result = execute(console, console.workspace(), step, given, settings, engine)
     show(console, result)
     return result
 

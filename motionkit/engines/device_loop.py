@@ -12,6 +12,7 @@ import multiprocessing.connection
 import os
 import signal
 import time
+import traceback
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -67,16 +68,19 @@ def serve(pipe: Any, stage: Any, options: LoopOptions, parent: int) -> None:
     except Exception as error:  # noqa: BLE001 - reported to the parent, which stops the run
         pipe.send(f"{type(error).__name__}: {error}")
         return
+    code = 0
     try:
         pipe.send("ready")
         kind = {"batches": _Batches, "streams": _Streams, "calls": _Calls}[mode_of(stage)]
         kind(pipe, stage, options, readers).run()
     except (_ParentGone, BrokenPipeError, ConnectionError):
         pass
-    finally:
-        for reader in readers:
-            reader.stop()
-        os._exit(0)  # a call that hangs in a thread is not waited for
+    except Exception:  # noqa: BLE001 - a fault of this loop: shown, and the parent sees the code
+        traceback.print_exc()
+        code = 1
+    for reader in readers:
+        reader.stop()
+    os._exit(code)  # a call that hangs in a thread is not waited for
 
 
 def _await_ready(reader: Reader) -> None:

@@ -64,6 +64,25 @@ def save_vitpose(
     return spec
 
 
+def _calm(network: Any) -> None:
+    """As after training: every layer's output is of order one, and no two places look alike."""
+    import torch
+
+    for norm in [m for m in network.modules() if isinstance(m, torch.nn.BatchNorm2d)]:
+        norm.weight.data.uniform_(0.8, 1.2)
+        norm.momentum = None  # the plain mean over what is seen
+        norm.reset_running_stats()
+    pictures = [
+        torch.rand(2, 3, 256 // size, 256 // size)
+        .repeat_interleave(size, 2)
+        .repeat_interleave(size, 3)
+        for size in (2, 8, 32)
+    ]
+    with torch.no_grad():
+        network.train()(torch.cat(pictures))
+    network.eval()
+
+
 def save_yolo_pose(
     models: Path, name: str = "yolo11n-pose", *, seed: int = 0, bias: float = 0
 ) -> str:
@@ -84,21 +103,7 @@ def save_yolo_pose(
         model = ultralytics.YOLO(f"{name}.yaml")
         network = PoseModel(f"{name}.yaml", nc=1, verbose=False)  # the file says 80 classes
         network.names, network.task, network.args = {0: "person"}, "pose", dict(model.overrides)
-        norms = [m for m in network.modules() if isinstance(m, torch.nn.BatchNorm2d)]
-        for norm in norms:
-            norm.weight.data.uniform_(0.8, 1.2)
-            norm.momentum = None  # the plain mean over what is seen
-            norm.reset_running_stats()
-        # As after training: every layer's output is of order one, and no two places look alike.
-        pictures = [
-            torch.rand(2, 3, 256 // size, 256 // size)
-            .repeat_interleave(size, 2)
-            .repeat_interleave(size, 3)
-            for size in (2, 8, 32)
-        ]
-        with torch.no_grad():
-            network.train()(torch.cat(pictures))
-        network.eval()
+        _calm(network)
     for branch in network.model[-1].cv3:
         branch[-1].bias.data += bias
     model.model = network
@@ -229,20 +234,7 @@ def save_yolo_seg(
         network = model.model
         names = {0: "person", **{i: f"thing {i}" for i in range(1, 80)}}
         network.names, network.task, network.args = names, "segment", dict(model.overrides)
-        norms = [m for m in network.modules() if isinstance(m, torch.nn.BatchNorm2d)]
-        for norm in norms:
-            norm.weight.data.uniform_(0.8, 1.2)
-            norm.momentum = None  # the plain mean over what is seen
-            norm.reset_running_stats()
-        pictures = [
-            torch.rand(2, 3, 256 // size, 256 // size)
-            .repeat_interleave(size, 2)
-            .repeat_interleave(size, 3)
-            for size in (2, 8, 32)
-        ]
-        with torch.no_grad():
-            network.train()(torch.cat(pictures))
-        network.eval()
+        _calm(network)
     for branch in network.model[-1].cv3:
         branch[-1].bias.data[0] += bias
     path = models / "yolo-seg" / f"{name}.pt"

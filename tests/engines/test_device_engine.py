@@ -13,7 +13,7 @@ from motionkit.engines.local import EngineOptions, run_stage
 from motionkit.errors import UsageError
 from motionkit.stage import Chunk, Item
 from motionkit.workspace import Workspace
-from tests.engines.toy_device import Batched, Called, Streamed
+from tests.engines.toy_device import Batched, Called, Faulty, Streamed
 
 CPU = EngineOptions(workers=2, timeout_s=60, device="cpu")
 KINDS = [Batched, Streamed, Called]
@@ -70,6 +70,15 @@ def test_a_decoder_that_hangs_is_ended_at_the_limit(workspace: Workspace, kind: 
     options = EngineOptions(workers=2, timeout_s=3.0, device="cpu")
     run_stage(workspace, kind(4, ((1, "hang"),)), options)
     assert reasons(workspace) == {"v0000": None, "v0001": "timeout", "v0002": None, "v0003": None}
+
+
+def test_a_fault_of_the_process_itself_is_shown(
+    workspace: Workspace, capfd: pytest.CaptureFixture[str]
+) -> None:
+    run_stage(workspace, Faulty(1), CPU)
+    (row,) = workspace.rows("scans", ["error_message"], outcome="failed")
+    assert row["error_message"] == "the worker process ended with exit code 1"
+    assert "RuntimeError: no number" in capfd.readouterr().err
 
 
 def test_a_call_that_hangs_is_not_waited_for(workspace: Workspace) -> None:

@@ -106,3 +106,11 @@ class Called(Batched):
         self.act(item.id, "infer")
         time.sleep(0.05 / (1 + int(item.id[1:])))
         return self.finish(item, [float(f.mean()) for chunk in chunks for f in chunk["frame"]])
+
+
+@dataclasses.dataclass(frozen=True)
+class Faulty(Batched):
+    """A stage with a fault outside of its work on items."""
+
+    def batch_start(self, cuda: bool) -> int:
+        raise RuntimeError("no number")

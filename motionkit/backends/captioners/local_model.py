@@ -7,7 +7,6 @@ shown, before the prompt: the chat template of the model's own processor writes 
 
 from __future__ import annotations
 
-import importlib.util
 import re
 import threading
 from typing import Any
@@ -18,7 +17,7 @@ from numpy.typing import NDArray
 from motionkit import weights
 from motionkit.backends.captioners import Answer, Sampling, request_key
 from motionkit.devices import current
-from motionkit.errors import InputError, MissingExtraError, MotionkitError
+from motionkit.errors import InputError, MissingExtraError, MotionkitError, need_packages
 from motionkit.stage import Chunk
 from motionkit.video.sidecars import clean_text
 
@@ -57,9 +56,7 @@ class LocalModel:
 
     def check(self) -> None:
         """weights.ModelMissing, or MissingExtraError where a package is absent."""
-        for package in ("torch", "transformers"):
-            if importlib.util.find_spec(package) is None:
-                raise MissingExtraError(package, "caption", needed_for="a local captioner")
+        need_packages(("torch", "transformers"), "caption", "a local captioner")
         self.identity()
 
     def setup(self) -> None:

@@ -17,13 +17,14 @@ import struct
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import cv2
 import numpy as np
 
 from tests.backends.captioners.numbered_clips import number_in
+from tests.loopback import serving
 
 KEY = "sk-loopback-0123456789-secret"
 MODEL = "toy-captioner"
@@ -124,18 +125,9 @@ def serve(server: FaultyServer) -> Iterator[FaultyServer]:
         pass
 
     Handler.faulty = server
-    web = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    web.daemon_threads = True
-    thread = threading.Thread(target=web.serve_forever, args=(0.01,), daemon=True)
-    thread.start()
-    server.url = f"http://127.0.0.1:{web.server_address[1]}/v1"
-    try:
+    with serving(Handler, server.release) as url:
+        server.url = url + "/v1"
         yield server
-    finally:
-        server.release.set()
-        web.shutdown()
-        web.server_close()
-        thread.join()
 
 
 class _Handler(BaseHTTPRequestHandler):
