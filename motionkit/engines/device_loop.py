@@ -7,14 +7,12 @@ each; a message `TICK` in between says that it is alive.
 
 from __future__ import annotations
 
-import dataclasses
-import multiprocessing.connection
 import os
 import signal
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import Any
 
@@ -22,184 +20,29 @@ import numpy as np
 
 from motionkit import devices
 from motionkit.engines.batches import Batcher, BatchSize, OpenItem
+from motionkit.engines.device_feed import (
+    STOP_S,
+    DeviceFeed,
+    LoopOptions,
+    ParentGone,
+    ReadFailed,
+    await_ready,
+)
 from motionkit.engines.reader import Failure, Message, Reader, end_with
-from motionkit.engines.worker import WorkerReply, as_reply, failed_reply
 from motionkit.errors import MotionkitError
-from motionkit.stage import Chunk, Early, Item, Outcome, mode_of
+from motionkit.stage import Chunk, Early, Outcome, mode_of
 
-TICK = "tick"
-#: What the parent waits for this process at the end of a run, seconds.
-STOP_S = 15.0
 #: Units that wait for their batch to fill are run after so long without a new one.
 _IDLE_S = 0.5
 #: Units in a batch where the stage does not say.
 _START_CPU, _START_CUDA = 4, 16
 
 
-@dataclasses.dataclass(frozen=True)
-class LoopOptions:
-    """How one device is fed. ``batch`` 0: found by trying; ``readers`` processes decode ahead;
-    ``timeout_s`` for one item's next chunk."""
-
-    device: devices.Device
-    readers: int
-    batch: int
-    timeout_s: float
-
-
-class _ParentGone(Exception):
-    """The pipe to the parent is closed."""
-
-
-def serve(pipe: Any, stage: Any, options: LoopOptions, parent: int) -> None:
-    """The process's main function: runs until the parent closes the pipe or dies."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    end_with(parent)
-    readers = []
-    try:
-        readers = [Reader(stage) for _ in range(options.readers)]  # they start up meanwhile
-        devices.use(options.device)
-        stage.setup()
-        for reader in readers:
-            _await_ready(reader)
-    except MotionkitError as error:
-        pipe.send(error)
-        return
-    except Exception as error:  # noqa: BLE001 - reported to the parent, which stops the run
-        pipe.send(f"{type(error).__name__}: {error}")
-        return
-    code = 0
-    try:
-        pipe.send("ready")
-        kind = {"batches": _Batches, "streams": _Streams, "calls": _Calls}[mode_of(stage)]
-        kind(pipe, stage, options, readers).run()
-    except (_ParentGone, BrokenPipeError, ConnectionError):
-        pass
-    except Exception:  # noqa: BLE001 - a fault of this loop: shown, and the parent sees the code
-        traceback.print_exc()
-        code = 1
-    for reader in readers:
-        reader.stop()
-    os._exit(code)  # a call that hangs in a thread is not waited for
-
-
-def _await_ready(reader: Reader) -> None:
-    message = reader.receive()
-    if message.kind == "broken":
-        if isinstance(message.value, MotionkitError):
-            raise message.value
-        raise RuntimeError(f"a reader could not start: {message.value}")
-
-
-class _Loop:
-    """What the three modes share: items in, chunks from the readers, replies out."""
-
-    def __init__(self, pipe: Any, stage: Any, options: LoopOptions, readers: list[Reader]) -> None:
-        self.pipe, self.stage, self.options, self.readers = pipe, stage, options, readers
-        self.queue: deque[Item] = deque()
-        self.open: dict[str, OpenItem] = {}
-        self.deadlines: dict[int, float] = {}  # of a busy reader, by its identity
-        self.ticked = 0.0
-
-    def run(self) -> None:
-        """Until the parent is gone."""
-        raise NotImplementedError
-
-    def reply(self, reply: WorkerReply) -> None:
-        """Send an item's outcome."""
-        self.pipe.send(reply)
-
-    def tick(self) -> None:
-        """Say that this process is alive, about once a second."""
-        now = time.monotonic()
-        if now - self.ticked > 1.0:
-            self.ticked = now
-            self.pipe.send(TICK)
-
-    def take(self, wait_s: float) -> bool:
-        """Items from the parent, waiting at most so long; whether one came."""
-        came = False
-        while self.pipe.poll(0.0 if came else wait_s):
-            try:
-                self.queue.append(self.pipe.recv())
-            except (EOFError, ConnectionError) as error:
-                raise _ParentGone from error
-            came = True
-        return came
-
-    def assign(self) -> None:
-        """Give idle readers their next items."""
-        for reader in self.readers:
-            if reader.item is None and self.queue:
-                item = self.queue.popleft()
-                self.open[item.id] = OpenItem(item)
-                self.deadlines[id(reader)] = time.monotonic() + self.options.timeout_s
-                reader.start(item)
-
-    def extend(self, seconds: float) -> None:
-        """The readers could not be served for so long: that is not their delay."""
-        for key in self.deadlines:
-            self.deadlines[key] += seconds
-
-    def message_of(self, reader: Reader) -> Message:
-        """The reader's next message. Its death becomes the failure of the item it had."""
-        item = reader.item
-        assert item is not None
-        self.deadlines[id(reader)] = time.monotonic() + self.options.timeout_s
-        try:
-            return reader.receive()
-        except EOFError as death:
-            return self._lost(reader, item, "worker-died", f"the reader process {death}")
-
-    def overdue(self, reader: Reader) -> Message | None:
-        """The failure of a reader that has said nothing for too long; it is replaced."""
-        item = reader.item
-        if item is None or time.monotonic() < self.deadlines[id(reader)]:
-            return None
-        limit = f"{self.options.timeout_s:g} s"
-        return self._lost(
-            reader, item, "timeout", f"no frame came for {limit}, the limit for one item"
-        )
-
-    def _lost(self, reader: Reader, item: Item, code: str, text: str) -> Message:
-        reader.replace()
-        _await_ready(reader)
-        return Message("failed", item.id, value=Failure(code, "WorkerLost", text, ""))
-
-    def chunks(self, wait_s: float) -> Iterator[tuple[Reader, Message]]:
-        """Messages of busy readers that are there within ``wait_s`` (one each)."""
-        busy = [reader for reader in self.readers if reader.item is not None]
-        if busy:
-            ready = multiprocessing.connection.wait([r.pipe for r in busy], timeout=wait_s)
-            for reader in busy:
-                if reader.pipe in ready:
-                    yield reader, self.message_of(reader)
-                else:
-                    late = self.overdue(reader)
-                    if late is not None:
-                        yield reader, late
-
-    def settle(self, owner: OpenItem, work: Callable[[], Any]) -> None:
-        """The item's outcome is what ``work`` returns or raises; replies once."""
-        if self.open.pop(owner.item.id, None) is None:
-            return
-        if owner.failure is not None:
-            self.reply(failed_reply(self.stage, owner.item, owner.failure))
-            return
-        try:
-            outcome = work()
-        except Exception as error:  # noqa: BLE001 - whatever an item raises is its failure
-            failure = error.failure if isinstance(error, _ReadFailed) else Failure.of(error)
-            self.reply(failed_reply(self.stage, owner.item, failure))
-        else:
-            self.reply(as_reply(self.stage, owner.item, outcome))
-
-
-class _Batches(_Loop):
+class _Batches(DeviceFeed):
     """Units of several items in one call of the model."""
 
     def run(self) -> None:
-        """See `_Loop.run`."""
+        """See `DeviceFeed.run`."""
         cuda = self.options.device.is_cuda
         start = getattr(self.stage, "batch_start", None)
         start = start(cuda) if start else (_START_CUDA if cuda else _START_CPU)
@@ -255,11 +98,11 @@ class _Batches(_Loop):
         self.settle(owner, lambda: self.stage.finish(owner.item, owner.results))
 
 
-class _Streams(_Loop):
+class _Streams(DeviceFeed):
     """One item after another; the readers are at the next ones meanwhile."""
 
     def run(self) -> None:
-        """See `_Loop.run`."""
+        """See `DeviceFeed.run`."""
         order: deque[Reader] = deque()
         while True:
             self.tick()
@@ -315,7 +158,7 @@ class _Chunks:
             return self._reader.arrays(message)
         if message.kind == "early":
             raise Early(message.value)
-        raise _ReadFailed(message.value)
+        raise ReadFailed(message.value)
 
     def _following(self) -> Message | None:
         if self._held is not None:
@@ -336,17 +179,17 @@ class _Chunks:
             pass
 
 
-class _Calls(_Loop):
+class _Calls(DeviceFeed):
     """Whole items in threads: requests to a server."""
 
     def run(self) -> None:
-        """See `_Loop.run`."""
+        """See `DeviceFeed.run`."""
         most = max(1, int(self.stage.at_once))
         running: dict[Future[Outcome], tuple[OpenItem, float]] = {}
         pool = ThreadPoolExecutor(most, thread_name_prefix="motionkit-call")
         try:
             self._serve(most, running, pool)
-        except (_ParentGone, BrokenPipeError, ConnectionError):
+        except (ParentGone, BrokenPipeError, ConnectionError):
             # Answers on the way are paid for: they are heard, and kept.
             awaited = [f for f, (owner, _) in running.items() if owner.item.id in self.open]
             wait(awaited, timeout=STOP_S - 5)
@@ -401,9 +244,33 @@ class _Calls(_Loop):
                 self.settle(owner, future.result)  # its thread ends by itself, and is not heard
 
 
-class _ReadFailed(Exception):
-    """An item could not be read."""
-
-    def __init__(self, failure: Failure) -> None:
-        super().__init__(failure.message)
-        self.failure = failure
+def serve(pipe: Any, stage: Any, options: LoopOptions, parent: int) -> None:
+    """The process's main function: runs until the parent closes the pipe or dies."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    end_with(parent)
+    readers = []
+    try:
+        readers = [Reader(stage) for _ in range(options.readers)]  # they start up meanwhile
+        devices.use(options.device)
+        stage.setup()
+        for reader in readers:
+            await_ready(reader)
+    except MotionkitError as error:
+        pipe.send(error)
+        return
+    except Exception as error:  # noqa: BLE001 - reported to the parent, which stops the run
+        pipe.send(f"{type(error).__name__}: {error}")
+        return
+    code = 0
+    try:
+        pipe.send("ready")
+        kind = {"batches": _Batches, "streams": _Streams, "calls": _Calls}[mode_of(stage)]
+        kind(pipe, stage, options, readers).run()
+    except (ParentGone, BrokenPipeError, ConnectionError):
+        pass
+    except Exception:  # noqa: BLE001 - a fault of this loop: shown, and the parent sees the code
+        traceback.print_exc()
+        code = 1
+    for reader in readers:
+        reader.stop()
+    os._exit(code)  # a call that hangs in a thread is not waited for

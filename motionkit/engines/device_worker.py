@@ -14,7 +14,8 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 
-from motionkit.engines.device_loop import STOP_S, TICK, LoopOptions, serve
+from motionkit.engines.device_feed import STOP_S, TICK, LoopOptions
+from motionkit.engines.device_loop import serve
 from motionkit.engines.reader import SPAWN, Failure, death_of, threads
 from motionkit.engines.worker import WorkerReply, await_started, failed_reply
 from motionkit.stage import Item, Stage, mode_of

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from motionkit import devices
-from motionkit.engines.device_loop import LoopOptions
+from motionkit.engines.device_feed import LoopOptions
 from motionkit.engines.device_worker import device_replies
 from motionkit.engines.heartbeat import Heartbeat
 from motionkit.engines.worker import Worker, WorkerReply, run_one, wait

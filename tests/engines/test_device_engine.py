@@ -151,6 +151,24 @@ def test_a_batch_that_is_not_full_is_filled_up_and_its_fill_thrown_away() -> Non
     assert seen == [4, 4]
 
 
+def test_a_unit_that_never_fits_is_out_of_memory_and_the_others_are_done() -> None:
+    def infer(units: Chunk) -> list[Any]:
+        if 11 in units["x"]:
+            raise MemoryError("out of memory")
+        return list(units["x"])
+
+    batcher = Batcher(infer, BatchSize(8, 8, grow=False))
+    first, second = owner("a"), owner("b")
+    for item, values in ((first, [0, 1, 2]), (second, [10, 11])):
+        list(batcher.add({"x": np.array(values)}, item))
+        item.read = True
+    batcher.flush()
+    assert first.results == [0, 1, 2]
+    assert first.failure is None
+    assert second.failure is not None
+    assert second.failure.code == "out-of-memory"
+
+
 def test_a_batch_grows_while_that_is_faster() -> None:
     size = BatchSize(0, 4, grow=True)
     for units, seconds in ((4, 1.0), (8, 1.1), (16, 2.3)):
