@@ -24,7 +24,8 @@ from motionkit.models.k2m.transformers import TextToTokens
 from motionkit.training.checkpoint import load_checkpoint, pack, save_checkpoint, unpack
 from motionkit.training.k2m_config import K2MTrainConfig, as_table
 from motionkit.training.k2m_data import Clip, WindowSource, load_clips
-from motionkit.training.k2m_stages import TextStage, TokenizerStage, cache_tokens
+from motionkit.training.k2m_text import TextStage, cache_tokens
+from motionkit.training.k2m_tokenizer import TokenizerStage
 from motionkit.training.state import TrainState, rate_at
 
 #: What `train` leaves in its folder.

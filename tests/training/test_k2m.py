@@ -10,7 +10,7 @@ pytest.importorskip("safetensors")
 
 from motionkit.errors import TrainingError, UsageError  # noqa: E402
 from motionkit.mirror import mirrored_text  # noqa: E402
-from motionkit.training import k2m, k2m_stages  # noqa: E402
+from motionkit.training import k2m, k2m_text, k2m_tokenizer  # noqa: E402
 from motionkit.training.checkpoint import load_checkpoint, save_checkpoint  # noqa: E402
 from motionkit.training.k2m import load_model, train_on  # noqa: E402
 from motionkit.training.k2m_config import (  # noqa: E402
@@ -136,7 +136,7 @@ def test_the_checkpoint_carries_configuration_and_data(tmp_path: Path) -> None:
 
 def test_every_pair_of_clip_and_text_is_as_likely() -> None:
     tokens = [torch.zeros(2, 3).long(), torch.zeros(7, 3).long()]
-    cache = k2m_stages.TokenCache(tokens, [[0], [0, 1, 2, 3]], torch.zeros(4, 384), [0, 0])
+    cache = k2m_text.TokenCache(tokens, [[0], [0, 1, 2, 3]], torch.zeros(4, 384), [0, 0])
     drawn: list[int] = []
 
     class Seen:
@@ -149,7 +149,7 @@ def test_every_pair_of_clip_and_text_is_as_likely() -> None:
             return torch.zeros(())
 
     fake = SimpleNamespace(masked=Seen(), residual=Seen(), length=Lengths(), view=Seen())
-    stage = k2m_stages.TextStage(cache, TextTraining(batch=1000, residual_every=3))
+    stage = k2m_text.TextStage(cache, TextTraining(batch=1000, residual_every=3))
     torch.manual_seed(0)
     numbers = [stage.step(fake, step)[1] for step in range(3)]  # type: ignore[arg-type]
     assert drawn.count(2) / len(drawn) == pytest.approx(1 / 5, abs=0.03)
@@ -195,7 +195,7 @@ def test_a_loss_that_is_not_finite_stops_before_the_weights(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen = []
-    step = k2m_stages.TokenizerStage.step
+    step = k2m_tokenizer.TokenizerStage.step
 
     def poisoned(self, model, at):  # type: ignore[no-untyped-def]
         loss, numbers = step(self, model, at)
@@ -204,7 +204,7 @@ def test_a_loss_that_is_not_finite_stops_before_the_weights(
             loss = loss * float("nan")
         return loss, numbers
 
-    monkeypatch.setattr(k2m_stages.TokenizerStage, "step", poisoned)
+    monkeypatch.setattr(k2m_tokenizer.TokenizerStage, "step", poisoned)
     with pytest.raises(TrainingError, match="step 2"):
         run(tmp_path)
     model, before = seen[0]

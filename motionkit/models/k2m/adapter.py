@@ -1,4 +1,4 @@
-"""The adapter: a DSTformer block over joints and time, then the encoder down to the latent."""
+"""Observation → adapter (`dstformer`) → encoder → latent."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from torch import Tensor, nn
 
 from motionkit.errors import TrainingError
 from motionkit.models.k2m.config import TokenizerConfig
+from motionkit.models.k2m.dstformer import DSTformer
 from motionkit.models.k2m.layers import (
-    AttentionBlock,
     Halve,
     ResidualBlock,
     time_code,
@@ -48,42 +48,6 @@ def joint_features(seen: Observation, *, yaw_start: bool) -> tuple[Tensor, Tenso
     weight = seen.cue_weight[..., None] if yaw_start else torch.zeros_like(real)
     root = torch.cat([step * 50, seen.hip[..., 1:] / SPREAD, cue, weight, real], -1) * real
     return joints * real[..., None], root
-
-
-class DSTformer(nn.Module):
-    """Dual-stream spatio-temporal transformer block (MotionBERT), on [B, T, J, C].
-
-    One stream attends over joints then time, the other over time then joints; learned weights,
-    from both outputs, mix them per token.
-    """
-
-    def __init__(self, width: int, heads: int, mlp_ratio: float) -> None:
-        super().__init__()
-        hidden = int(width * mlp_ratio)
-        self.joints_first = nn.ModuleList([AttentionBlock(width, heads, hidden) for _ in range(2)])
-        self.time_first = nn.ModuleList([AttentionBlock(width, heads, hidden) for _ in range(2)])
-        self.fuse = nn.Linear(2 * width, 2)
-        nn.init.zeros_(self.fuse.weight)  # starts as the plain mean of the streams
-        nn.init.zeros_(self.fuse.bias)
-
-    @staticmethod
-    def _over_joints(block: nn.Module, x: Tensor) -> Tensor:
-        return block(x.flatten(0, 1)).unflatten(0, x.shape[:2])
-
-    @staticmethod
-    def _over_time(block: nn.Module, x: Tensor, keys: Tensor) -> Tensor:
-        batch, _, joints, _ = x.shape
-        y = block(x.transpose(1, 2).flatten(0, 1), keys.repeat_interleave(joints, 0))
-        return y.unflatten(0, (batch, joints)).transpose(1, 2)
-
-    def forward(self, x: Tensor, keys: Tensor) -> Tensor:
-        """``keys`` [B, T] bool marks the real steps."""
-        a = self._over_joints(self.joints_first[0], x)
-        a = self._over_time(self.joints_first[1], a, keys)
-        b = self._over_time(self.time_first[0], x, keys)
-        b = self._over_joints(self.time_first[1], b)
-        share = self.fuse(torch.cat([a, b], -1)).softmax(-1)
-        return a * share[..., :1] + b * share[..., 1:]
 
 
 class Encoder(nn.Module):
