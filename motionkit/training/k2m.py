@@ -177,15 +177,15 @@ def train_on(
     torch.manual_seed(config.seed)
     tokenizer = Tokenizer(sizes.tokenizer)
     t = config.tokenizer
-    one = TokenizerStage(WindowSource(clips, t.window, sizes.tokenizer.down, t.mirror), t)
+    one = TokenizerStage(WindowSource(clips, t.window, sizes.tokenizer.down, t.mirror), t, val)
     state = _start("tokenizer", tokenizer, t.learning_rate, out, facts, metrics)
     while state.step < t.steps and not clock.over():
         rate = _rate(state.step, t.steps, t)
-        loss, numbers = one.step(tokenizer, state.step)
+        loss, numbers = _step(one, tokenizer, state.step)
         numbers["gradient"] = state.apply(loss, rate=rate, clip_norm=t.clip_norm)
         _after(state, t.steps, numbers, config, metrics, out, facts)
         if val and _due(state.step, config.val_every, t.steps):
-            metrics.write("tokenizer", state.step, one.validate(tokenizer, val))
+            metrics.write("tokenizer", state.step, _looked(one, tokenizer))
     steps["tokenizer"] = state.step
     if not bool(tokenizer.quantiser.seeded):
         one.seed_codebooks(tokenizer)  # stopped before its time, or steps < seed_codebooks
@@ -201,7 +201,7 @@ def train_on(
     state = _start("text", text, x.learning_rate, out, facts, metrics)
     while state.step < x.steps and not clock.over():
         rate = _rate(state.step, x.steps, x)
-        loss, numbers = two.step(text, state.step)
+        loss, numbers = _step(two, text, state.step)
         numbers["gradient"] = state.apply(loss, rate=rate, clip_norm=x.clip_norm)
         _after(state, x.steps, numbers, config, metrics, out, facts)
     steps["text"] = state.step
@@ -217,6 +217,19 @@ def train_on(
     return TrainSummary(
         model, metrics.path, steps, stopped, clock.seconds(), metrics.last, len(clips)
     )
+
+
+def _step(task: Any, model: nn.Module, step: int) -> tuple[Any, dict[str, float]]:
+    task.begin(model, step)
+    loss, numbers = task.loss(model, task.draw(step), step)
+    return loss, {name: float(value) for name, value in numbers.items()}
+
+
+def _looked(task: Any, model: nn.Module) -> dict[str, float]:
+    model.eval()
+    numbers = task.validate(model)
+    model.train()
+    return numbers
 
 
 def _rate(step: int, steps: int, stage: Any) -> float:

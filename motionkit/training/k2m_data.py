@@ -92,6 +92,11 @@ class WindowSource:
 
     def draw(self, count: int) -> tuple[Tensor, Tensor]:
         """Windows [B, F, 18, 3] and real frames [B, F]; longer clips are drawn more often."""
+        m2d, real, _ = self.windows(count)
+        return m2d, real
+
+    def windows(self, count: int) -> tuple[Tensor, Tensor, tuple[str, ...]]:
+        """`draw`, and the ids of the clips."""
         weights = torch.tensor([float(len(c.m2d)) for c in self.clips])
         chosen = torch.multinomial(weights, count, replacement=True).tolist()
         starts, flips = torch.rand(count).tolist(), torch.rand(count).tolist()
@@ -101,7 +106,8 @@ class WindowSource:
             first = int(start * max(1, len(clip) - self.window + 1))
             window = clip[first : first + self.window]
             windows.append(mirrored(window) if self.mirror and flip < 0.5 else window)
-        return padded(windows, down=self.down)
+        ids = tuple(self.clips[index].sample_id for index in chosen)
+        return *padded(windows, down=self.down), ids
 
     def sweep(self, count: int) -> tuple[Tensor, Tensor]:
         """The first ``count`` windows in order, without draws: for seeding the codebooks."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from motionkit.bodies.limits import pose_limits
@@ -15,6 +18,7 @@ from motionkit.models.k2m.observe import Observation
 from motionkit.models.k2m.tokenizer import Lifted, Tokenizer
 from motionkit.training.k2m_config import TokenizerTraining
 from motionkit.training.k2m_data import Clip, WindowSource, padded, spoiled
+from motionkit.training.task import Batch
 
 
 def _depth(model: Tokenizer) -> int:
@@ -31,6 +35,7 @@ class TokenizerStage:
 
     source: WindowSource
     config: TokenizerTraining
+    val: Sequence[Clip] = ()
 
     def seed_codebooks(self, model: Tokenizer) -> None:
         """Starts the codebooks from the latents of the training windows.
@@ -66,12 +71,20 @@ class TokenizerStage:
         lifted = model.decoder(quantised.latent, real)
         return lifted, quantised.commitment, quantised.perplexity[0]
 
-    def step(self, model: Tokenizer, step: int) -> tuple[Tensor, dict[str, float]]:
-        """Loss of one drawn batch. At ``seed_codebooks`` the quantiser starts."""
-        c = self.config
-        if step == c.seed_codebooks:
+    def begin(self, model: Tokenizer, step: int) -> None:
+        """At ``seed_codebooks`` the quantiser starts."""
+        if step == self.config.seed_codebooks:
             self.seed_codebooks(model)
-        m2d, real = self.source.draw(c.batch)
+
+    def draw(self, step: int) -> Batch:
+        """Windows ``m2d`` [B, F, 18, 3] in pixels and their real frames ``real`` [B, F]."""
+        m2d, real, ids = self.source.windows(self.config.batch)
+        return Batch({"m2d": m2d, "real": real}, ids)
+
+    def loss(self, model: Tokenizer, batch: Batch, step: int) -> tuple[Tensor, dict[str, Tensor]]:
+        """Loss of one drawn batch, and its terms."""
+        c = self.config
+        m2d, real = batch["m2d"], batch["real"]
         clean = model.observe(m2d, real)
         seen = model.observe(spoiled(m2d, clean.height, noise=c.noise, hide=c.hide), real)
         depth = _depth(model)
@@ -80,7 +93,7 @@ class TokenizerStage:
         # (centre, height) is the one the network saw.
         truth = seen_from(clean, seen)
         placed = model.place(lifted, seen.height, seen.centre, seen.size, path=seen.hip)
-        limits = tuple(torch.tensor(v, dtype=torch.float32) for v in pose_limits())
+        limits = tuple(m2d.new_tensor(v, dtype=torch.float32) for v in pose_limits())
         loss, terms = tokenizer_losses(
             truth, lifted, placed, commitment, (limits[0], limits[1]), c.losses
         )
@@ -96,14 +109,14 @@ class TokenizerStage:
             terms["yaw_cue"] = yaw_cue_loss(seen, lifted)
             loss = loss + weight * terms["yaw_cue"]
         if c.cycle.weight and c.cycle_share and step >= c.cycle.start:
-            count = max(1, round(c.batch * c.cycle_share))
+            count = max(1, round(len(m2d) * c.cycle_share))
             terms["cycle"] = self._cycle(model, seen, lifted, count)
             loss = loss + c.cycle.weight * terms["cycle"]
-        numbers = {name: float(value.detach()) for name, value in terms.items()}
-        numbers["loss"] = float(loss.detach())
+        numbers = {name: value.detach() for name, value in terms.items()}
+        numbers["loss"] = loss.detach()
         if bool(model.quantiser.seeded):
-            numbers["perplexity"] = float(perplexity)
-            numbers["alive"] = float(model.quantiser.alive().mean())
+            numbers["perplexity"] = perplexity
+            numbers["alive"] = model.quantiser.alive().mean()
         return loss, numbers
 
     def _cycle(self, model: Tokenizer, seen: Observation, lifted: Lifted, count: int) -> Tensor:
@@ -121,12 +134,14 @@ class TokenizerStage:
         return cycle_loss(part.real, target, placed)
 
     @torch.no_grad()
-    def validate(self, model: Tokenizer, clips: list[Clip]) -> dict[str, float]:
+    def validate(self, model: Tokenizer) -> dict[str, float]:
         """Reprojection error on whole clips, % of a body height, through the tokens."""
-        model.eval()
+        if not self.val:
+            return {}
         total, count = 0.0, 0
-        for clip in clips:
-            m2d, real = padded([clip.m2d], down=model.config.down)
+        where = model.quantiser.codes.device
+        for clip in self.val:
+            m2d, real = (x.to(where) for x in padded([clip.m2d], down=model.config.down))
             seen = model.observe(m2d, real)
             lifted = model.lift(seen, quantise=bool(model.quantiser.seeded))
             placed = model.place(lifted, seen.height, seen.centre, seen.size, path=seen.hip)
@@ -134,8 +149,11 @@ class TokenizerStage:
             mask = seen.seen & placed.front
             total += float(error[mask].sum())
             count += int(mask.sum())
-        model.train()
         return {"val_reprojection_percent": 100 * total / max(1, count)}
+
+    def picture(self, model: Tokenizer) -> NDArray[np.uint8] | None:
+        """None yet."""
+        return None
 
 
 def seen_from(clean: Observation, seen: Observation) -> Observation:

@@ -151,7 +151,10 @@ def test_every_pair_of_clip_and_text_is_as_likely() -> None:
     fake = SimpleNamespace(masked=Seen(), residual=Seen(), length=Lengths(), view=Seen())
     stage = k2m_text.TextStage(cache, TextTraining(batch=1000, residual_every=3))
     torch.manual_seed(0)
-    numbers = [stage.step(fake, step)[1] for step in range(3)]  # type: ignore[arg-type]
+    numbers = [
+        stage.loss(fake, stage.draw(step), step)[1]  # type: ignore[arg-type]
+        for step in range(3)
+    ]
     assert drawn.count(2) / len(drawn) == pytest.approx(1 / 5, abs=0.03)
     assert ["residual" in row for row in numbers] == [False, False, True]
 
@@ -195,16 +198,16 @@ def test_a_loss_that_is_not_finite_stops_before_the_weights(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen = []
-    step = k2m_tokenizer.TokenizerStage.step
+    whole = k2m_tokenizer.TokenizerStage.loss
 
-    def poisoned(self, model, at):  # type: ignore[no-untyped-def]
-        loss, numbers = step(self, model, at)
+    def poisoned(self, model, batch, at):  # type: ignore[no-untyped-def]
+        loss, numbers = whole(self, model, batch, at)
         if at == 2:
             seen.append((model, [p.detach().clone() for p in model.parameters()]))
             loss = loss * float("nan")
         return loss, numbers
 
-    monkeypatch.setattr(k2m_tokenizer.TokenizerStage, "step", poisoned)
+    monkeypatch.setattr(k2m_tokenizer.TokenizerStage, "loss", poisoned)
     with pytest.raises(TrainingError, match="step 2"):
         run(tmp_path)
     model, before = seen[0]
