@@ -7,8 +7,9 @@ Both are y up, x to the left of a person facing +z. The .npz holds metres, the .
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,28 +33,38 @@ _TIPS: dict[str, tuple[float, float, float]] = {
 }
 
 
-def write_npz(motion: BodyMotion, path: Path, *, text: str = "") -> None:
+def write_npz(
+    motion: BodyMotion,
+    path: Path,
+    *,
+    text: str = "",
+    extra: Mapping[str, NDArray[Any]] | None = None,
+) -> None:
     """AMASS-like: poses [F, 72] radians, trans [F, 3] metres, betas [10], mocap_framerate.
 
     Beyond AMASS: ``joints`` [F, 24, 3] metres (the built-in skeleton's), ``fps`` and ``text``;
     ``axes`` states the frame in words (AMASS itself is z up), ``skeleton`` says that the betas
-    are motionkit's bone lengths and not SMPL's mesh components.
+    are motionkit's bone lengths and not SMPL's mesh components. ``extra`` arrays stand beside
+    them under names of their own (ValueError where one is taken).
     """
     part = path.with_name(path.name + ".part")
+    own: dict[str, Any] = {
+        "poses": motion.poses.reshape(len(motion.poses), 72).astype(np.float32),
+        "trans": motion.trans.astype(np.float32),
+        "betas": motion.betas.astype(np.float32),
+        "mocap_framerate": np.float64(motion.fps),
+        "joints": motion.joints().astype(np.float32),
+        "fps": np.float64(motion.fps),
+        "text": np.array(text),
+        "gender": np.array("neutral"),
+        "axes": np.array(AXES),
+        "skeleton": np.array("motionkit-24"),
+    }
+    taken = sorted(own.keys() & (extra or {}).keys())
+    if taken:
+        raise ValueError(f"{taken[0]!r} is an array of every motion .npz")
     with part.open("wb") as file:
-        np.savez(
-            file,
-            poses=motion.poses.reshape(len(motion.poses), 72).astype(np.float32),
-            trans=motion.trans.astype(np.float32),
-            betas=motion.betas.astype(np.float32),
-            mocap_framerate=np.float64(motion.fps),
-            joints=motion.joints().astype(np.float32),
-            fps=np.float64(motion.fps),
-            text=np.array(text),
-            gender=np.array("neutral"),
-            axes=np.array(AXES),
-            skeleton=np.array("motionkit-24"),
-        )
+        np.savez(file, **{**own, **(extra or {})})
     os.replace(part, path)  # noqa: PTH105
 
 

@@ -93,3 +93,13 @@ Frame Time: 0.05
     places, turns = read_bvh(path).pose()
     np.testing.assert_allclose(places[0], [[1, 91, 2], [1 - 20, 91, 2]], atol=1e-9)
     np.testing.assert_allclose(turns[0, 1] @ [1, 0, 0], [0, 1, 0], atol=1e-9)
+
+
+def test_an_npz_takes_more_arrays_but_no_name_that_is_taken(tmp_path: Path) -> None:
+    motion = turning(0.0, 4)
+    write_npz(motion, tmp_path / "m.npz", extra={"confidence": np.ones(4, np.float32)})
+    with np.load(tmp_path / "m.npz") as file:
+        assert file["confidence"].tolist() == [1, 1, 1, 1]
+    with pytest.raises(ValueError, match="'trans'"):
+        write_npz(motion, tmp_path / "n.npz", extra={"trans": np.ones(4)})
+    assert not (tmp_path / "n.npz").exists()
