@@ -37,6 +37,9 @@ class QuantiserConfig:
     tokens than codes."""
     shared: bool = False
     """One codebook for all layers instead of one each."""
+    sample_temperature: float = 0.0
+    """In training a code is drawn with probability ∝ exp(−squared distance / this) instead of the
+    nearest (MoMask: 0.5); 0 takes the nearest."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +77,8 @@ class TransformerConfig:
     """Size of the text feature; training takes it from the text encoder (384: MiniLM)."""
     max_tokens: int = 80
     """Longest motion in tokens; 75 are 10 s at 30 fps and 4 frames a token."""
+    shared_weights: bool = True
+    """The residual transformer reads and predicts a layer's tokens with one table, as MoMask."""
     sampled_layers: int | None = None
     """Quantiser layers that generation draws; None: all. A residual transformer that has trained
     for a minute adds more wobble than detail: the small preset draws the base layer alone."""

@@ -58,8 +58,10 @@ class TextConditioning(nn.Module):
         return torch.where(drop[:, None], self.none, projected)
 
 
-class _Trunk(nn.Module):
+class Trunk(nn.Module):
     """Transformer over [condition, tokens]; the condition is also added to every token."""
+
+    times: Tensor
 
     def __init__(self, config: TransformerConfig) -> None:
         super().__init__()
@@ -73,25 +75,22 @@ class _Trunk(nn.Module):
             for _ in range(config.layers)
         )
         self.norm = nn.LayerNorm(config.width)
+        times = time_code(config.max_tokens, config.width, torch.zeros(()))
+        self.register_buffer("times", times, persistent=False)
 
-    def forward(
-        self,
-        x: Tensor,
-        real: Tensor,
-        text: Tensor,
-        drop: Tensor,
-        view: Tensor | None = None,
-        extra: Tensor | None = None,
-    ) -> Tensor:
-        """x [B, u, width], real [B, u] → [B, u, width]. ``extra`` [B, width]: more condition."""
+    def condition(self, text: Tensor, drop: Tensor, view: Tensor | None = None) -> Tensor:
+        """What to condition on [B, width], from texts [B, text_dim], ``drop`` [B], views [B]."""
         condition = self.text(text, drop)
-        if view is not None:
-            condition = condition + self.view(view)
-        if extra is not None:
-            condition = condition + extra
-        x = x + time_code(x.shape[1], x.shape[2], x) + condition[:, None]
+        return condition if view is None else condition + self.view(view)
+
+    def forward(self, x: Tensor, real: Tensor | None, condition: Tensor) -> Tensor:
+        """x [B, u, width], real [B, u] (None: all are), condition [B, width] → [B, u, width]."""
+        steps = x.shape[1]
+        longer = steps > len(self.times)
+        times = time_code(steps, x.shape[2], x) if longer else self.times[:steps]
+        x = x + times + condition[:, None]
         x = self.drop(torch.cat([condition[:, None], x], 1))
-        keys = torch.cat([torch.ones_like(real[:, :1]), real], 1)
+        keys = None if real is None else torch.cat([torch.ones_like(real[:, :1]), real], 1)
         for block in self.blocks:
             x = block(x, keys)
         return self.norm(x)[:, 1:]
@@ -106,7 +105,7 @@ class MaskedTransformer(nn.Module):
         self.mask_id = codes
         self.embed = nn.Embedding(codes + 1, config.width)
         nn.init.normal_(self.embed.weight, std=0.02)
-        self.trunk = _Trunk(config)
+        self.trunk = Trunk(config)
         self.leave = nn.Linear(config.width, codes)
 
     def forward(
@@ -114,7 +113,7 @@ class MaskedTransformer(nn.Module):
     ) -> Tensor:
         """Tokens [B, u] (``mask_id`` where hidden) → logits [B, u, codes]; ``view`` [B]."""
         x = self.embed(tokens.clamp(0, self.mask_id))
-        return self.leave(self.trunk(x, real, text, drop, view))
+        return self.leave(self.trunk(x, real, self.trunk.condition(text, drop, view)))
 
     def loss(
         self, tokens: Tensor, real: Tensor, text: Tensor, drop: Tensor, view: Tensor | None = None
@@ -137,21 +136,35 @@ class MaskedTransformer(nn.Module):
         hidden = torch.where(
             chosen & (fate >= 0.1) & (fate < 0.1 + 0.9 * 0.88), self.mask_id, hidden
         )
-        logits = self(hidden, real, text, drop, view)
-        return nn.functional.cross_entropy(logits[chosen], tokens[chosen])
+        return _likelihood(self(hidden, real, text, drop, view), tokens, chosen)
 
 
 class ResidualTransformer(nn.Module):
-    """Predicts the tokens of layer j from the sum of the layers before it, text and j."""
+    """Predicts the tokens of layer j from the sum of the layers before it, text and j.
+
+    With ``config.shared_weights`` a layer's tokens are read and predicted with one table, once:
+    logits are y · tableᵀ + bias.
+    """
 
     def __init__(self, config: TransformerConfig, codes: int, layers: int) -> None:
         super().__init__()
         self.codes, self.layers = codes, layers
-        self.embed = nn.Parameter(torch.randn(layers, codes, config.width) * 0.02)
+        shape = (layers, codes, config.width)
+        self.embed = nn.Parameter(torch.randn(shape) * 0.02)
         self.which = nn.Embedding(layers, config.width)
-        self.trunk = _Trunk(config)
-        self.leave = nn.Parameter(torch.randn(layers, config.width, codes) * config.width**-0.5)
+        self.trunk = Trunk(config)
+        own = None if config.shared_weights else torch.randn(shape) * config.width**-0.5
+        self.leave = None if own is None else nn.Parameter(own)
         self.bias = nn.Parameter(torch.zeros(layers, codes))
+
+    @property
+    def table(self) -> Tensor:
+        """What tokens are predicted with [layers, codes, width]."""
+        return self.embed if self.leave is None else self.leave
+
+    def embedded(self, tokens: Tensor, layer: int) -> Tensor:
+        """Embeddings [B, u, width] of one layer's tokens [B, u]; -1 (not drawn) adds nothing."""
+        return self.embed[layer][tokens.clamp(min=0)] * (tokens >= 0)[..., None]
 
     def forward(
         self,
@@ -166,19 +179,34 @@ class ResidualTransformer(nn.Module):
         x = torch.zeros(*tokens.shape[:2], self.embed.shape[-1], device=tokens.device)
         for j in range(self.layers - 1):
             use = (j < layer)[:, None, None].to(x.dtype)
-            x = x + self.embed[j][tokens[..., j]] * use
-        y = self.trunk(x, real, text, drop, view, self.which(layer))
-        return torch.einsum("buw,bwk->buk", y, self.leave[layer]) + self.bias[layer][:, None]
+            x = x + self.embedded(tokens[..., j], j) * use
+        condition = self.trunk.condition(text, drop, view) + self.which(layer)
+        y = self.trunk(x, real, condition)
+        return torch.einsum("buw,bkw->buk", y, self.table[layer]) + self.bias[layer][:, None]
 
     def loss(
         self, tokens: Tensor, real: Tensor, text: Tensor, drop: Tensor, view: Tensor | None = None
     ) -> Tensor:
-        """Negative log-likelihood of one drawn layer's tokens; early layers more often."""
+        """Negative log-likelihood of one drawn layer's tokens; early layers more often.
+
+        ValueError for a quantiser of one layer, which leaves nothing to learn.
+        """
+        if self.layers < 2:
+            raise ValueError("a quantiser of one layer has no residual tokens")
         u = torch.rand(len(tokens), device=tokens.device)
         layer = ((1 - torch.cos(math.pi * u / 2)) * (self.layers - 2)).round().long() + 1
         logits = self(tokens, layer, real, text, drop, view)
         target = torch.take_along_dim(tokens, layer[:, None, None], 2).squeeze(2)
-        return nn.functional.cross_entropy(logits[real], target[real])
+        return _likelihood(logits, target, real)
+
+
+def _likelihood(logits: Tensor, target: Tensor, where: Tensor) -> Tensor:
+    """Mean negative log-likelihood of the targets [B, u] ``where`` [B, u] says, of [B, u, codes].
+
+    Of fixed shape, so that a device need not wait to hear how many there are.
+    """
+    wanted = torch.where(where, target, -100)
+    return nn.functional.cross_entropy(logits.flatten(0, 1), wanted.flatten(), ignore_index=-100)
 
 
 class ChoicePredictor(nn.Module):
