@@ -123,14 +123,15 @@ def test_given_tokens_stay_in_all_layers_and_the_text_changes_the_rest(where: st
 def test_given_tokens_are_seen_by_those_that_are_drawn() -> None:
     net = text_model().eval()
     torch.nn.init.normal_(net.masked.embed.weight)  # of the size that training gives them
-    text, cold = torch.randn(1, 6), dataclasses.replace(FREELY, temperature=0.0)
-    made = []
-    for code in range(12):
-        given = torch.full((1, 10, 3), -1)
-        given[:, :8] = code
-        made.append(sample_tokens(net, text, torch.tensor([10]), generator=seeded(0), config=cold,
-                                  given=given)[0][0, 8:, 0])  # fmt: skip
-    assert len({tuple(tokens.tolist()) for tokens in made}) > 1
+    text, made = torch.randn(1, 6), set()
+    for code in range(4):
+        given = torch.full((1, 60, 3), -1)
+        given[:, :20] = code
+        tokens, _ = sample_tokens(
+            net, text, torch.tensor([60]), generator=seeded(0), config=FREELY, given=given
+        )
+        made.add(tuple(tokens[0, 20:, 0].tolist()))
+    assert len(made) == 4
 
 
 def test_all_tokens_given_leaves_nothing_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
