@@ -1,0 +1,105 @@
+"""Sizes and switches of Lang2Motion as frozen dataclasses; `small()` is for a CPU."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from motionkit.errors import UsageError
+
+DECODERS = ("autoregressive", "direct")
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncoderConfig:
+    """The transformer that reads a trajectory."""
+
+    width: int | None = None
+    """Feature size of a frame's token. None: the latent's, as in the paper; another size adds a
+    linear layer behind the prefix token's output."""
+    layers: int = 4
+    heads: int = 4
+    feed_forward: int = 1024
+    dropout: float = 0.1
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecoderConfig:
+    """The MLP that moves the points."""
+
+    kind: str = "autoregressive"
+    """autoregressive (the paper's: a displacement a step) or direct (all frames at once, from the
+    first one; the paper's ablation)."""
+    hidden: int = 1024
+    """Width of its two hidden layers."""
+    max_step: float = 0.5
+    """Bound of a point's displacement in one frame and axis, normalised (0.5 is a quarter of the
+    frame): Δ = max_step · tanh(output / max_step), which is the identity for small outputs. So
+    positions cannot grow faster than a line, however long the motion."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lang2MotionConfig:
+    """All sizes of one model."""
+
+    grid: int = 6
+    """Points a side, G: N = G · G points."""
+    frames: int = 30
+    """T, the given first frame among them. The autoregressive decoder goes on past it."""
+    latent: int = 512
+    """Size of the text encoder's features; training takes it from there (512: CLIP ViT-B,
+    384: MiniLM)."""
+    image: int = 0
+    """Size of the picture features of the overlay frames; 0: the image branch is off. Training
+    takes it from the image encoder, and it must be the latent's size."""
+    encoder: EncoderConfig = field(default_factory=EncoderConfig)
+    decoder: DecoderConfig = field(default_factory=DecoderConfig)
+
+    def __post_init__(self) -> None:
+        if self.grid < 1 or self.frames < 2:
+            raise UsageError(
+                f"a model of grid {self.grid} and {self.frames} frames has no motion.",
+                hint="choose grid 1 or more and frames 2 or more",
+            )
+        if self.image not in (0, self.latent):
+            raise UsageError(
+                f"picture features have {self.image} numbers, text features {self.latent}: "
+                "they are not of one space.",
+                hint="take text and picture encoder from the same CLIP, or switch pictures off",
+            )
+        if self.decoder.kind not in DECODERS:
+            raise UsageError(
+                f"there is no decoder {self.decoder.kind!r}.",
+                hint=f"choose from: {', '.join(DECODERS)}",
+            )
+        if not self.decoder.max_step > 0:
+            raise UsageError(
+                f"decoder.max_step is {self.decoder.max_step}.", hint="give a number above 0"
+            )
+        width = self.encoder.width or self.latent
+        if width % self.encoder.heads or width % 2:
+            raise UsageError(
+                f"{self.encoder.heads} heads do not share a width of {width}.",
+                hint="choose an even encoder.width that encoder.heads divides",
+            )
+
+    @property
+    def points(self) -> int:
+        """N."""
+        return self.grid * self.grid
+
+
+def paper() -> Lang2MotionConfig:
+    """The spec's full sizes: 8.5 million parameters in the encoder, 1.7 in the decoder."""
+    return Lang2MotionConfig()
+
+
+def small() -> Lang2MotionConfig:
+    """Trains in minutes on a CPU core."""
+    return Lang2MotionConfig(
+        latent=384,
+        encoder=EncoderConfig(width=128, layers=2, feed_forward=256, dropout=0.0),
+        decoder=DecoderConfig(hidden=256),
+    )
+
+
+PRESETS = {"small": small, "paper": paper}
