@@ -28,6 +28,7 @@ NAMES: dict[str, list[str]] = {
     "kill_resume": [],
     "captioner_faults": [],
     "k2m_small": [],
+    "rvq_speed": [],
 }
 
 
