@@ -8,11 +8,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from motionkit.bodies.bone_mesh import bone_mesh
+from motionkit.bodies.kinematics_torch import chain
 from motionkit.bodies.skeleton import (
     COCO_BODY,
     FACE_OFFSETS,
     JOINT,
-    PARENTS,
     REST_OFFSETS,
     SHAPE_BASIS,
     SHAPE_STEP,
@@ -22,17 +23,10 @@ from motionkit.bodies.skeleton import (
 FOCAL_PX = 5000.0
 
 
-def _levels() -> list[list[int]]:
-    """Joints by their distance from the pelvis: one matrix product a level, not one a joint."""
-    depth: list[int] = []
-    for parent in PARENTS:
-        depth.append(0 if parent < 0 else depth[parent] + 1)
-    return [[j for j, d in enumerate(depth) if d == level] for level in range(max(depth) + 1)]
-
-
 class TorchBody(nn.Module):
-    """Forward kinematics of the built-in skeleton. No weights; buffers only."""
+    """The built-in skeleton as a `body.Body`. No weights; buffers only."""
 
+    name = "motionkit-24"
     offsets: Tensor
     basis: Tensor
     face: Tensor
@@ -48,14 +42,6 @@ class TorchBody(nn.Module):
         )
         face = torch.tensor(list(FACE_OFFSETS.values()), dtype=torch.float32)
         self.register_buffer("face", face, persistent=False)
-        self._levels = _levels()
-        order = [j for level in self._levels for j in level]
-        self._back = sorted(range(24), key=lambda i: order[i])
-        # where each level's parents stand inside the level before
-        self._parent_slots = [
-            [above.index(PARENTS[j]) for j in level]
-            for above, level in zip(self._levels[:-1], self._levels[1:], strict=True)
-        ]
 
     def forward(
         self, rotations: Tensor, pelvis: Tensor, betas: Tensor
@@ -64,24 +50,38 @@ class TorchBody(nn.Module):
 
         ``rotations`` [..., 24, 3, 3] relative to the parent, the first the body's in the world
         (or camera) frame; ``pelvis`` [..., 3] the pelvis's position in metres; ``betas``
-        [..., 10]. Returns joints [..., 24, 3], COCO points [..., 17, 3], both in metres in the
-        frame of ``pelvis``, and global rotations [..., 24, 3, 3].
+        [..., 10], whose leading axes broadcast (one shape a motion: [B, 1, 10]). Returns joints
+        [..., 24, 3], COCO points [..., 17, 3], both in metres in the frame of ``pelvis``, and
+        global rotations [..., 24, 3, 3].
+
+        Computed in the inputs' own precision under autocast too: bfloat16 would be centimetres.
         """
-        scale = torch.exp(SHAPE_STEP * (betas @ self.basis))
-        bones = self.offsets * scale[..., None]  # [..., 24, 3]
-        turns = [rotations[..., :1, :, :]]
-        places = [pelvis[..., None, :]]
-        for level, slots in zip(self._levels[1:], self._parent_slots, strict=True):
-            above, at = turns[-1][..., slots, :, :], places[-1][..., slots, :]
-            places.append(at + (above @ bones[..., level, :, None]).squeeze(-1))
-            turns.append(above @ rotations[..., level, :, :])
-        joints = torch.cat(places, -2)[..., self._back, :]
-        world = torch.cat(turns, -3)[..., self._back, :, :]
-        head = JOINT["head"]
+        body = chain(rotations, pelvis, self.rest_offsets(betas))
         face_scale = torch.exp(SHAPE_STEP * (betas[..., 0] + betas[..., 8]))[..., None, None]
-        face = self.face * face_scale  # [..., 5, 3]
-        face = joints[..., head, None, :] + face @ world[..., head, :, :].transpose(-1, -2)
-        return joints, torch.cat([face, joints[..., COCO_BODY, :]], -2), world
+        points = body.with_points(self.face * face_scale, JOINT["head"], COCO_BODY)
+        return body.joints(), points, body.world()
+
+    def rest_offsets(self, betas: Tensor) -> Tensor:
+        """Each joint's place from its parent at rest [..., 24, 3], metres."""
+        with torch.autocast(betas.device.type, enabled=False):
+            scale = torch.exp(SHAPE_STEP * (betas @ self.basis))
+        return self.offsets * scale[..., None]
+
+    def vertices(self, rotations: Tensor, pelvis: Tensor, betas: Tensor) -> Tensor:
+        """A mesh of one bone-shaped octahedron a bone [..., V, 3], metres: see `faces`."""
+        joints, _, world = self(rotations, pelvis, betas)
+        neutral = bone_mesh(REST_OFFSETS)
+        owner = torch.as_tensor(neutral.joints, device=joints.device)
+        scale = (self.rest_offsets(betas) / self.offsets).mean(-1)  # [..., 24]
+        scale = scale[..., torch.as_tensor(neutral.scaled_by, device=joints.device), None]
+        local = torch.as_tensor(neutral.local, dtype=joints.dtype, device=joints.device) * scale
+        turned = (world[..., owner, :, :] @ local[..., None]).squeeze(-1)
+        return joints[..., owner, :] + turned
+
+    @property
+    def faces(self) -> Tensor:
+        """Triangles of `vertices` [T, 3], counter-clockwise from outside."""
+        return torch.as_tensor(bone_mesh(REST_OFFSETS).faces, dtype=torch.long)
 
     def pelvis_rest(self, betas: Tensor) -> Tensor:
         """Where the pelvis stands at rest [..., 3]; SMPL's translation is the pelvis minus this."""

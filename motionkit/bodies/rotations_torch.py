@@ -18,17 +18,21 @@ def axis_angle_to_matrix(axis_angle: Tensor) -> Tensor:
     Near the zero rotation the two coefficients come from their series, so that neither the
     value nor the gradient divides by the angle.
     """
-    angle2 = (axis_angle * axis_angle).sum(-1)[..., None, None]
-    small = angle2 < 1e-6
-    safe2 = torch.where(small, torch.ones_like(angle2), angle2)
-    safe = safe2.sqrt()
-    a = torch.where(small, 1 - angle2 / 6, torch.sin(safe) / safe)
-    b = torch.where(small, 0.5 - angle2 / 24, (1 - torch.cos(safe)) / safe2)
     x, y, z = axis_angle.unbind(-1)
-    zero = torch.zeros_like(x)
-    k = torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], -1).unflatten(-1, (3, 3))
-    eye = torch.eye(3, dtype=axis_angle.dtype, device=axis_angle.device)
-    return eye + a * k + b * (k @ k)
+    angle2 = x * x + y * y + z * z
+    small = angle2 < 1e-6
+    safe = torch.where(small, torch.ones_like(angle2), angle2).sqrt()
+    # Half angles: 1 - cos would lose half of the digits near zero.
+    half = torch.sin(safe / 2) / safe
+    a = torch.where(small, 1 - angle2 / 6, 2 * half * torch.cos(safe / 2))
+    b = torch.where(small, 0.5 - angle2 / 24, 2 * half * half)
+    ax, ay, az, bx, by = a * x, a * y, a * z, b * x, b * y
+    xy, xz, yz, rest = bx * y, bx * z, by * z, 1 - b * angle2
+    # Written out: products of 3x3 matrices are slow, above all backwards.
+    rows = [rest + bx * x, xy - az, xz + ay]
+    rows += [xy + az, rest + by * y, yz - ax]
+    rows += [xz - ay, yz + ax, rest + b * z * z]
+    return torch.stack(rows, -1).unflatten(-1, (3, 3))
 
 
 def _unit(vector: Tensor, instead: Tensor) -> Tensor:
