@@ -57,7 +57,16 @@ def _default(field: dataclasses.Field[Any]) -> Any:
 
 
 def _meanings(cls: type) -> dict[str, str]:
-    """Field name → the docstring or the comment on the field's line."""
+    """Field name → the docstring or the comment on the field's line, base classes included."""
+    found: dict[str, str] = {}
+    for base in reversed(cls.__mro__):
+        if dataclasses.is_dataclass(base):
+            found.update(_own_meanings(base))
+    return found
+
+
+def _own_meanings(cls: type) -> dict[str, str]:
+    """Those of the fields that the class itself names."""
     source = textwrap.dedent(inspect.getsource(cls))
     lines = source.splitlines()
     body = ast.parse(source).body[0]

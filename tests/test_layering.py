@@ -45,10 +45,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "exchange": BASE
     | {"shards", "workspace", "stage", "stages", "engines", "video", "sources", "bodies"}
     | {"duplicates", "measures"},
-    "training": BASE | {"shards", "models", "bodies", "backends", "mirror"},
+    "training": BASE | {"shards", "models", "bodies", "backends", "mirror", "devices"},
     "evaluation": BASE | {"shards", "models", "bodies", "training"},
-    "generation": BASE | {"models", "bodies", "training", "backends", "evaluation"},
-    "synth": BASE | {"bodies", "video"},
+    "generation": BASE | {"models", "bodies", "training", "backends", "evaluation", "video"},
+    "keypoint_sources": BASE | {"workspace", "shards", "exchange", "generation"},
+    "synth": BASE | {"bodies", "video", "rle"},
 }
 #: What a GPU machine that only trains may lack.
 NOT_FOR_TRAINING = {"decord", "duckdb", "mediapipe", "ultralytics", "av", "cv2", "typer"}

@@ -98,9 +98,9 @@ def run(arguments: Sequence[str]) -> int:
             traceback.print_exc()
         console.error(error)
         return error.exit_code
-    except (KeyboardInterrupt, typer.Abort):
-        print("motionkit: interrupted; what is finished is kept, run it again to go on.",
-              file=sys.stderr)  # fmt: skip
+    except (KeyboardInterrupt, typer.Abort) as error:
+        said = str(error) or "interrupted; what is finished is kept, run it again to go on."
+        print(f"motionkit: {said}", file=sys.stderr)
         return 1
     except BrokenPipeError:  # the reader of a pipe went away
         sys.stderr.close()

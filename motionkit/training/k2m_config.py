@@ -12,25 +12,23 @@ from motionkit.errors import UsageError
 from motionkit.models.k2m.config import PRESETS, K2MConfig
 from motionkit.models.k2m.cycle import CycleConfig
 from motionkit.models.k2m.losses import LossConfig
+from motionkit.training.options import RunOptions, StageOptions
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
-class TokenizerTraining:
+class TokenizerTraining(StageOptions):
     """Stage 1."""
 
     steps: int = 900
     batch: int = 16
-    """Windows a step."""
+    """Windows in a draw. With `accumulate` and several devices a step sees
+    batch · accumulate · devices of them."""
     window: int = 48
     """Frames a window; shorter clips are padded."""
     learning_rate: float = 2e-3
     """Peak. The paper's 2e-4 is for batch 256 and a model 30 × as large."""
-    warm_up: int = 50
-    final_rate: float = 0.05
-    """Share of the peak at the last step (cosine)."""
-    clip_norm: float = 1.0
     seed_codebooks: int = 350
     """Step at which the codebooks start, from the latents of that moment; before it the latent
     passes unquantised, with noise. Codebooks started from random numbers collapse."""
@@ -57,16 +55,13 @@ class TokenizerTraining:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TextTraining:
+class TextTraining(StageOptions):
     """Stage 2: masked and residual transformers and the length predictor, step by step together."""
 
     steps: int = 750
     batch: int = 32
     learning_rate: float = 1.5e-3
     """Peak; the paper's 2e-4 is for the full size."""
-    warm_up: int = 50
-    final_rate: float = 0.05
-    clip_norm: float = 1.0
     condition_drop: float = 0.1
     residual_condition_drop: float = 0.2
     residual_every: int = 5
@@ -81,24 +76,14 @@ class TextTraining:
 
 
 @dataclass(frozen=True, kw_only=True)
-class K2MTrainConfig:
-    """Everything that decides the outcome of a training, besides the shards."""
+class K2MTrainConfig(RunOptions):
+    """Everything that decides the outcome of a training, besides the shards; and how it runs."""
 
     preset: str = "small"
     """Sizes to start from: small or paper."""
     model: Mapping[str, Any] = field(default_factory=dict)
     """Changes to the preset, nested as in `models.k2m.config` (table [train.k2m.model])."""
     seed: int = 0
-    threads: int | None = 1
-    """CPU threads; None: torch's choice. One is right for the small preset: its tensors are small,
-    and on a machine that does anything else, threads that wait for each other made a step 2 to
-    20 times slower. Another number can change the last bits."""
-    max_minutes: float | None = None
-    """Stops early, after the step that passes it. Leave it unset where runs must be equal."""
-    log_every: int = 10
-    save_every: int = 200
-    val_every: int = 200
-    """Steps between two looks at the val split (through the tokens); 0: never."""
     tokenizer: TokenizerTraining = field(default_factory=TokenizerTraining)
     text: TextTraining = field(default_factory=TextTraining)
 
@@ -110,6 +95,28 @@ class K2MTrainConfig:
                 hint=f"choose from: {', '.join(PRESETS)}",
             )
         return changed(PRESETS[self.preset](), self.model, "train.k2m.model")
+
+
+def check_tokens_per_step(config: K2MTrainConfig) -> None:
+    """UsageError where a step of the tokenizer sees fewer tokens than a codebook has codes.
+
+    Codes are running means of the tokens that choose them. Fewer tokens than codes leave most
+    codes unchosen in every step, however good they are: they fade, are replaced by others, and
+    these fade too.
+    """
+    t, sizes = config.tokenizer, config.sizes().tokenizer
+    tokens = t.batch * (t.window // sizes.down) * t.accumulate * config.devices
+    codes = sizes.quantiser.codes
+    if t.steps and tokens < codes:
+        per_window = max(1, t.window // sizes.down)
+        needed = -(-codes // (per_window * t.accumulate * config.devices))
+        raise UsageError(
+            f"a step sees {tokens} tokens ({t.batch} windows of {t.window} frames, {sizes.down} "
+            f"frames a token, {t.accumulate} draws, {config.devices} devices), fewer than the "
+            f"{codes} codes of a codebook: not all of them can live.",
+            hint=f"train.k2m.tokenizer.batch = {needed} or more, or at most "
+            f"{tokens} for train.k2m.model.tokenizer.quantiser.codes",
+        )
 
 
 def changed(base: T, table: Mapping[str, Any], where: str) -> T:
@@ -142,6 +149,10 @@ def _checked(value: Any, hint: Any, name: str) -> Any:
         if isinstance(value, (list, tuple)) and len(value) == len(options):
             return tuple(_checked(v, o, name) for v, o in zip(value, options, strict=True))
         raise UsageError(f"{name} must be a list of {len(options)} values, not {value!r}.")
+    if origin is typing.Literal:
+        if value in options:
+            return value
+        raise UsageError(f"{name} is {value!r}.", hint=f"choose from: {', '.join(options)}")
     kinds = options or (hint,)
     if origin is not None and isinstance(value, Mapping):
         return dict(value)

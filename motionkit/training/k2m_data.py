@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -41,23 +42,31 @@ class Clip:
 
 
 def load_clips(samples: Iterable[SampleLike], *, down: int) -> list[Clip]:
-    """Clips of a split. Those shorter than one token are refused by name."""
-    clips = []
-    for sample in samples:
-        frames = len(sample.m2d)
-        if frames < down:
-            raise TrainingError(
-                f"sample {sample.sample_id} has {frames} frames; a token needs {down}.",
-                hint="build the shards with the recipe's clip rules (2 to 10 s)",
-            )
-        if not np.isfinite(sample.m2d).all():
-            raise TrainingError(
-                f"sample {sample.sample_id} holds keypoints that are not finite.",
-                hint="build the shards again",
-            )
-        m2d = torch.from_numpy(np.array(sample.m2d, dtype=np.float32))
-        clips.append(Clip(sample.sample_id, m2d, tuple(text for text, _ in sample.captions)))
-    return clips
+    """Clips of a split, in memory. Those shorter than one token are refused by name."""
+    return [
+        clip_of(s.sample_id, s.m2d, [text for text, _ in s.captions], down=down) for s in samples
+    ]
+
+
+def clip_of(sample_id: str, m2d: NDArray[np.float32], texts: Sequence[str], *, down: int) -> Clip:
+    """A sample as a clip. TrainingError where it is too short for a token or not finite."""
+    if len(m2d) < down:
+        raise TrainingError(
+            f"sample {sample_id} has {len(m2d)} frames; a token needs {down}.",
+            hint="build the shards with the recipe's clip rules (2 to 10 s)",
+        )
+    if not np.isfinite(m2d).all():
+        raise TrainingError(
+            f"sample {sample_id} holds keypoints that are not finite.",
+            hint="build the shards again",
+        )
+    return Clip(sample_id, torch.from_numpy(np.array(m2d, dtype=np.float32)), tuple(texts))
+
+
+def lengths_of(clips: Sequence[Clip]) -> list[int]:
+    """Frames of every clip; those of a shard set are known without reading it."""
+    known = getattr(clips, "lengths", None)
+    return [len(c.m2d) for c in clips] if known is None else list(known)
 
 
 def mirrored(m2d: Tensor) -> Tensor:
@@ -90,6 +99,14 @@ class WindowSource:
     down: int
     mirror: bool
 
+    @functools.cached_property
+    def _lengths(self) -> list[int]:
+        return lengths_of(self.clips)
+
+    @functools.cached_property
+    def _weights(self) -> Tensor:
+        return torch.tensor([float(length) for length in self._lengths])
+
     def draw(self, count: int) -> tuple[Tensor, Tensor]:
         """Windows [B, F, 18, 3] and real frames [B, F]; longer clips are drawn more often."""
         m2d, real, _ = self.windows(count)
@@ -97,32 +114,33 @@ class WindowSource:
 
     def windows(self, count: int) -> tuple[Tensor, Tensor, tuple[str, ...]]:
         """`draw`, and the ids of the clips."""
-        weights = torch.tensor([float(len(c.m2d)) for c in self.clips])
-        chosen = torch.multinomial(weights, count, replacement=True).tolist()
+        chosen = torch.multinomial(self._weights, count, replacement=True).tolist()
         starts, flips = torch.rand(count).tolist(), torch.rand(count).tolist()
-        windows = []
+        windows, ids = [], []
         for index, start, flip in zip(chosen, starts, flips, strict=True):
-            clip = self.clips[index].m2d
+            drawn = self.clips[index]
+            clip = drawn.m2d
             first = int(start * max(1, len(clip) - self.window + 1))
             window = clip[first : first + self.window]
             windows.append(mirrored(window) if self.mirror and flip < 0.5 else window)
-        ids = tuple(self.clips[index].sample_id for index in chosen)
-        return *padded(windows, down=self.down), ids
+            ids.append(drawn.sample_id)
+        return *padded(windows, down=self.down), tuple(ids)
 
     def sweep(self, count: int) -> tuple[Tensor, Tensor]:
         """The first ``count`` windows in order, without draws: for seeding the codebooks."""
         windows: list[Tensor] = []
+        lengths = self._lengths
         for offset in range(0, 10_000, max(self.down, self.window // 2)):
-            for clip in self.clips:
-                if offset and offset + self.window > len(clip.m2d):
+            for index, length in enumerate(lengths):
+                if offset and offset + self.window > length:
                     continue
-                window = clip.m2d[offset : offset + self.window]
+                window = self.clips[index].m2d[offset : offset + self.window]
                 windows.append(window)
                 if self.mirror:
                     windows.append(mirrored(window))
                 if len(windows) >= count:
                     return padded(windows[:count], down=self.down)
-            if offset > max(len(c.m2d) for c in self.clips):
+            if offset > max(lengths):
                 break
         return padded(windows, down=self.down)
 

@@ -2,70 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from motionkit.backends.text_encoder import TextEncoder
-from motionkit.errors import TrainingError
 from motionkit.mirror import mirrored_text
 from motionkit.models.k2m.tokenizer import Tokenizer
 from motionkit.models.k2m.transformers import TextToTokens, view_of
 from motionkit.training.k2m_config import TextTraining
 from motionkit.training.k2m_data import Clip, mirrored, padded
 from motionkit.training.task import Batch
+from motionkit.training.token_cache import Entry, TokenCache, cache_key
 
 
-@dataclass(frozen=True)
-class TokenCache:
-    """Everything stage 2 reads: no pixels, no encoder."""
-
-    tokens: list[Tensor]
-    """Each [u, N]."""
-    texts: list[list[int]]
-    """Rows of ``features`` for each entry."""
-    features: Tensor
-    """[M, text_dim]."""
-    views: list[int]
-    """The view in which each entry starts (`transformers.view_of`)."""
-    ids: Sequence[str] = ()
-    """The clip of each entry, for messages."""
+def tokens_key(model: Tokenizer, config: TextTraining, facts: Mapping[str, Any]) -> str:
+    """Names the tokens of a tokenizer; ``facts`` say what else decides: data, text encoder."""
+    return cache_key(model, {**facts, "shifts": config.shifts})
 
 
 @torch.no_grad()
-def cache_tokens(
-    model: Tokenizer, clips: list[Clip], config: TextTraining, encoder: TextEncoder
-) -> TokenCache:
-    """Tokenises every clip once per shift and mirror; encodes every distinct text once."""
+def entries(model: Tokenizer, clips: Sequence[Clip], config: TextTraining) -> Iterator[Entry]:
+    """Every clip that has a text, tokenised once per shift and mirror."""
     model.eval()
-    names: dict[str, int] = {}
-    tokens, texts, views, ids = [], [], [], []
+    where = model.quantiser.codes.device
     for clip in clips:
         if not clip.texts:
             continue
         for flip in (False, True):
             m2d = mirrored(clip.m2d) if flip else clip.m2d
             words = [mirrored_text(t) if flip else t for t in clip.texts]
-            rows = [names.setdefault(word, len(names)) for word in words]
             for shift in range(min(config.shifts, len(m2d) - model.config.down + 1)):
                 batch, real = padded([m2d[shift:]], down=model.config.down)
-                seen = model.observe(batch, real)
-                quantised = model.tokens(seen)
-                views.append(int(view_of(seen.cue[0, :15].mean(0))))
-                tokens.append(quantised.tokens[0])
-                texts.append(rows)
-                ids.append(clip.sample_id)
-    if not tokens:
-        raise TrainingError(
-            "no training clip has a caption, so text-to-motion has nothing to learn from.",
-            hint="run 'motionkit caption' and build the shards again",
-        )
-    features = torch.from_numpy(encoder.encode(list(names)))
-    return TokenCache(tokens, texts, features, views, ids)
+                seen = model.observe(batch.to(where), real.to(where))
+                tokens = model.tokens(seen).tokens[0].cpu()
+                view = int(view_of(seen.cue[0, :15].mean(0)))
+                yield Entry(tokens, words, view, clip.sample_id)
 
 
 @dataclass(frozen=True)
@@ -88,19 +64,16 @@ class TextStage:
         ``drop`` [B, 2] that decide which texts are hidden.
         """
         c = self.config
-        pairs = [(i, row) for i, rows in enumerate(self.cache.texts) for row in rows]
-        drawn = [pairs[k] for k in torch.randint(len(pairs), (c.batch,)).tolist()]
-        chosen, rows = [i for i, _ in drawn], [row for _, row in drawn]
-        lengths = torch.tensor([len(self.cache.tokens[i]) for i in chosen])
-        tokens = torch.zeros(c.batch, int(lengths.max()), self.cache.tokens[0].shape[1]).long()
-        for row, i in enumerate(chosen):
-            tokens[row, : lengths[row]] = self.cache.tokens[i]
+        drawn = self.cache.pairs[torch.randint(len(self.cache.pairs), (c.batch,))]
+        chosen = drawn[:, 0].tolist()
+        found = [self.cache.entry(i) for i in chosen]
+        lengths = torch.tensor([len(tokens) for tokens in found])
         drawn_batch = {
-            "tokens": tokens,
+            "tokens": torch.nn.utils.rnn.pad_sequence(found, batch_first=True),
             "lengths": lengths,
-            "text": self.cache.features[rows],
+            "text": self.cache.features[drawn[:, 1]],
             "drop": torch.rand(2, c.batch).T,
-            "view": torch.tensor([self.cache.views[i] for i in chosen]),
+            "view": self.cache.views[drawn[:, 0]],
         }
         ids = self.cache.ids
         return Batch(drawn_batch, tuple(ids[i] for i in chosen) if ids else ())

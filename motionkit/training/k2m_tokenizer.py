@@ -18,6 +18,7 @@ from motionkit.models.k2m.observe import Observation
 from motionkit.models.k2m.tokenizer import Lifted, Tokenizer
 from motionkit.training.k2m_config import TokenizerTraining
 from motionkit.training.k2m_data import Clip, WindowSource, padded, spoiled
+from motionkit.training.ranks import same_on_all
 from motionkit.training.task import Batch
 
 
@@ -62,14 +63,15 @@ class TokenizerStage:
     def _lift(
         self, model: Tokenizer, seen: Observation, depth: int
     ) -> tuple[Lifted, Tensor, Tensor]:
-        """The lifted motion, commitment and perplexity of the first layer."""
+        """The lifted motion, commitment and perplexity of each layer (zeros before the seeding)."""
         latent, real = model.encode(seen)
         if not bool(model.quantiser.seeded):
             noise = torch.randn_like(latent) * self.config.latent_noise
-            return model.decoder(latent + noise, real), latent.new_zeros(()), latent.new_zeros(())
+            none = latent.new_zeros(model.config.quantiser.layers)
+            return model.decoder(latent + noise, real), none.sum(), none
         quantised = model.quantiser(latent, real, depth=depth)
         lifted = model.decoder(quantised.latent, real)
-        return lifted, quantised.commitment, quantised.perplexity[0]
+        return lifted, quantised.commitment, quantised.perplexity
 
     def begin(self, model: Tokenizer, step: int) -> None:
         """At ``seed_codebooks`` the quantiser starts."""
@@ -87,7 +89,7 @@ class TokenizerStage:
         m2d, real = batch["m2d"], batch["real"]
         clean = model.observe(m2d, real)
         seen = model.observe(spoiled(m2d, clean.height, noise=c.noise, hide=c.hide), real)
-        depth = _depth(model)
+        depth = same_on_all(_depth(model), m2d.device)  # the ranks share each layer's sums
         lifted, commitment, perplexity = self._lift(model, seen, depth)
         # The losses look at what was measured, hidden points included; the frame of reference
         # (centre, height) is the one the network saw.
@@ -115,8 +117,10 @@ class TokenizerStage:
         numbers = {name: value.detach() for name, value in terms.items()}
         numbers["loss"] = loss.detach()
         if bool(model.quantiser.seeded):
-            numbers["perplexity"] = perplexity
-            numbers["alive"] = model.quantiser.alive().mean()
+            alive = model.quantiser.alive()
+            numbers["perplexity"], numbers["alive"] = perplexity[0], alive.mean()
+            numbers |= {f"perplexity_{n}": value for n, value in enumerate(perplexity[:depth])}
+            numbers |= {f"alive_{n}": value for n, value in enumerate(alive)}
         return loss, numbers
 
     def _cycle(self, model: Tokenizer, seen: Observation, lifted: Lifted, count: int) -> Tensor:

@@ -79,9 +79,15 @@ def _adam(optimiser: torch.optim.Adam, model: nn.Module) -> list[tuple[str, dict
     return [(name, dict(optimiser.state.get(p, {}))) for name, p in model.named_parameters()]
 
 
-def rate_at(step: int, *, steps: int, peak: float, warm_up: int, final: float) -> float:
-    """Learning rate: a line up over ``warm_up`` steps, then a cosine down to ``final`` · peak."""
+def rate_at(
+    step: int, *, steps: int, peak: float, warm_up: int, final: float, schedule: str = "cosine"
+) -> float:
+    """A line up over ``warm_up`` steps, then down to ``final`` · peak: a cosine, a line, or not."""
     if step < warm_up:
         return peak * (step + 1) / warm_up
-    share = (step - warm_up) / max(1, steps - warm_up)
-    return peak * (final + (1 - final) * (1 + math.cos(math.pi * min(1.0, share))) / 2)
+    share = min(1.0, (step - warm_up) / max(1, steps - warm_up))
+    if schedule == "constant":
+        return peak
+    if schedule == "linear":
+        return peak * (1 + (final - 1) * share)
+    return peak * (final + (1 - final) * (1 + math.cos(math.pi * share)) / 2)

@@ -25,6 +25,7 @@ from motionkit.training.k2m_data import (  # noqa: E402
     padded,
 )
 from motionkit.training.state import rate_at  # noqa: E402
+from motionkit.training.token_cache import token_cache  # noqa: E402
 
 TINY = {
     "tokenizer": {
@@ -136,7 +137,7 @@ def test_the_checkpoint_carries_configuration_and_data(tmp_path: Path) -> None:
 
 def test_every_pair_of_clip_and_text_is_as_likely() -> None:
     tokens = [torch.zeros(2, 3).long(), torch.zeros(7, 3).long()]
-    cache = k2m_text.TokenCache(tokens, [[0], [0, 1, 2, 3]], torch.zeros(4, 384), [0, 0])
+    cache = token_cache(tokens, [[0], [0, 1, 2, 3]], torch.zeros(4, 384), [0, 0])
     drawn: list[int] = []
 
     class Seen:

@@ -102,7 +102,7 @@ def small() -> K2MConfig:
     return K2MConfig(
         tokenizer=TokenizerConfig(
             adapter=AdapterConfig(width=32, heads=2, patch_frames=4),
-            quantiser=QuantiserConfig(layers=7, codes=256, dim=64, decay=0.97),
+            quantiser=QuantiserConfig(layers=7, codes=192, dim=64, decay=0.97),
             width=128,
             blocks=2,
         ),
