@@ -69,14 +69,14 @@ def smooth(values: Tensor, real: Tensor, width: int) -> Tensor:
     """
     if width <= 1:
         return values
+    steps, reach = values.shape[1], width // 2
     window = torch.hann_window(width + 2, periodic=False, device=values.device)[1:-1]
-    kernel = (window / window.sum()).to(values.dtype)[None, None]
-    weight = real.to(values.dtype)[:, None]  # [B, 1, F]
-    flat = (values.transpose(1, 2) * weight).flatten(0, 1)[:, None]  # [B*C, 1, F]
-    total = torch.nn.functional.conv1d(flat, kernel, padding=width // 2)
-    norm = torch.nn.functional.conv1d(weight, kernel, padding=width // 2)
-    out = total.squeeze(1).unflatten(0, (values.shape[0], values.shape[2]))
-    return (out / norm.clamp(min=1e-6)).transpose(1, 2) * weight.transpose(1, 2)
+    at = torch.arange(steps, device=values.device)
+    gap = at[None] - at[:, None]
+    band = torch.where(gap.abs() <= reach, window[(gap + reach).clamp(0, width - 1)], 0.0)
+    weight = band.to(values.dtype) * real.to(values.dtype)[:, None]  # [B, F, F]
+    out = weight @ values / weight.sum(-1, keepdim=True).clamp(min=1e-6)
+    return out * real[..., None].to(values.dtype)
 
 
 def fill_gaps(points: Tensor, seen: Tensor) -> Tensor:
