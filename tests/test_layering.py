@@ -9,11 +9,12 @@ import pytest
 
 ROOT = Path(__file__).parent.parent / "motionkit"
 
-BASE = {"errors", "records", "keypoints", "file_hash"}
+BASE = {"errors", "records", "keypoints", "file_hash", "arrays"}
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "records": set(),
     "keypoints": set(),
+    "arrays": {"errors"},
     "file_hash": set(),
     "measures": BASE,
     "conditions": {"errors"},

@@ -21,12 +21,12 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from motionkit.arrays import read_npz
 from motionkit.bodies.export import AXES
 from motionkit.bodies.motion import BodyMotion
 from motionkit.bodies.rotations import about, from_axis_angle, to_axis_angle
 from motionkit.bodies.skeleton import shaped_offsets
 from motionkit.errors import InputError, UsageError
-from motionkit.exchange.arrays import read_npz
 from motionkit.exchange.folders import export_folder
 from motionkit.exchange.rows import safe_name
 

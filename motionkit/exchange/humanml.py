@@ -20,8 +20,8 @@ from typing import Any, Final
 
 import numpy as np
 
+from motionkit.arrays import read_npy_file
 from motionkit.errors import InputError
-from motionkit.exchange.arrays import read_npy_file
 from motionkit.exchange.folders import export_folder
 from motionkit.exchange.rows import imported_lineage, rows_of, safe_name
 from motionkit.exchange.webdataset import plain_row

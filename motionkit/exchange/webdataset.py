@@ -19,8 +19,8 @@ from typing import Any, Final
 
 import numpy as np
 
+from motionkit.arrays import MOST_BYTES, read_npy
 from motionkit.errors import InputError
-from motionkit.exchange.arrays import MOST_BYTES, read_npy
 from motionkit.exchange.folders import export_folder
 from motionkit.exchange.rows import from_plain, imported_lineage, plain_of, rows_of, safe_name
 from motionkit.shards.from_samples import ARRAYS

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from motionkit.arrays import read_npy, read_npz
 from motionkit.errors import InputError
-from motionkit.exchange.arrays import read_npy, read_npz
 
 
 def npy(array: Any, **options: Any) -> bytes:
