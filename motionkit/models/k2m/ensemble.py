@@ -65,13 +65,14 @@ def spans(frames: int, *, window: int | None, hop: int, down: int) -> list[tuple
     """(start, length) of the windows that cover ``frames`` frames.
 
     Lengths are multiples of ``down`` and no window reaches past the end, so no frame is padding
-    and none is cut off: the last window is moved back. ValueError below ``down`` frames.
+    and none is cut off: the last window is moved back. A hop is at most half a window, so that
+    what one sees at its end another sees in its middle. ValueError below ``down`` frames.
     """
     if frames < down:
         raise ValueError(f"{frames} frames are less than the {down} of one token")
     length = frames if window is None else min(frames, max(window, down))
     length = length // down * down
-    starts = [*range(0, frames - length + 1, hop)]
+    starts = [*range(0, frames - length + 1, max(1, min(hop, length // 2)))]
     if starts[-1] != frames - length:
         starts.append(frames - length)
     return [(start, length) for start in starts]

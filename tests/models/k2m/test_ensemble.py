@@ -57,7 +57,9 @@ def joints(model: Tokenizer, seen, lifted: Lifted) -> "torch.Tensor":  # type: i
     return model.place(lifted, seen.height, seen.centre, seen.size).joints
 
 
-@pytest.mark.parametrize(("frames", "window"), [(4, 64), (64, 64), (66, 64), (7, 64), (203, 64)])
+@pytest.mark.parametrize(
+    ("frames", "window"), [(4, 64), (64, 64), (66, 64), (7, 64), (203, 64), (203, 8)]
+)
 def test_windows_cover_every_frame_and_none_beyond(frames: int, window: int) -> None:
     covered = np.zeros(frames, bool)
     for start, length in spans(frames, window=window, hop=16, down=4):
