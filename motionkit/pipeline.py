@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -343,6 +343,22 @@ def generate_motion(
         raise UsageError(f"there is no trained model at {folder}.", hint="motionkit train k2m")
     target = out or workspace.path / "generated"
     return generate(folder, text, out=target, seconds=seconds, seed=seed)
+
+
+def generate_motions(
+    workspace: Path, prompts: Iterable[Any], *, model: Path | None = None, **options: Any
+) -> Iterator[Any]:
+    """Generate the motions of prompts with the K2M of the workspace (or another model).
+
+    ``options`` are those of `generation.k2m.generate_many`; a workspace need not be there where
+    a model is named.
+    """
+    from motionkit.generation.k2m import generate_many
+
+    folder = model or workspace / "models" / "k2m"
+    if not folder.exists():
+        raise UsageError(f"there is no trained model at {folder}.", hint="motionkit train k2m")
+    return generate_many(folder, prompts, **options)
 
 
 def make_report(

@@ -96,9 +96,10 @@ def test_training_generation_and_report_on_the_shards(
     assert run(["train", "k2m", *settings, *place]) == 0
     capsys.readouterr()
     assert run(["generate", "k2m", "a person waves", "--seconds", "2", "--json", *place]) == 0
-    made = json.loads(capsys.readouterr().out)
-    assert sorted(Path(path).suffix for path in made["paths"]) == [".bvh", ".mp4", ".npz"]
-    with np.load(workspace.path / "generated" / "a-person-waves-0.npz") as motion:
+    paths = [Path(p) for p in json.loads(capsys.readouterr().out)["motions"][0]["paths"]]
+    assert sorted(path.suffix for path in paths) == [".bvh", ".mp4", ".npz"]
+    assert {path.parent for path in paths} == {workspace.path / "generated"}
+    with np.load(next(path for path in paths if path.suffix == ".npz")) as motion:
         assert motion["joints"].shape == (60, 24, 3)
         assert np.isfinite(motion["joints"]).all()
     assert run(["report", *place]) == 0

@@ -152,7 +152,7 @@ def sample_tokens(
     layers, sizes = model.residual.layers, [int(n) for n in lengths]
     steps, device = max(sizes), text.device
     if view is None:
-        view = _views(model, text, generators, config)
+        view = start_views(model, text, generators, config)
     real = torch.arange(steps, device=device)[None] < torch.tensor(sizes, device=device)[:, None]
     if given is None:
         given = torch.full((len(text), steps, layers), -1, device=device)
@@ -180,8 +180,8 @@ def _one_each(
     return list(generator)
 
 
-def _views(
-    model: TextToTokens, text: Tensor, generators: list[torch.Generator], config: SamplingConfig
+def start_views(
+    model: TextToTokens, text: Tensor, generators: Sequence[torch.Generator], config: SamplingConfig
 ) -> Tensor:
     """Starting views [B]. One number is drawn a sample, whether it is needed or not."""
     uniform = torch.cat([torch.rand(1, generator=own) for own in generators]).to(text.device)
