@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import enum
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -75,37 +77,68 @@ def _as_dict(result: StepResult) -> dict[str, object]:
     return {"step": result.step, **result.summary}
 
 
+class SynthKind(str, enum.Enum):
+    """What `synth` renders."""
+
+    people = "people"
+    objects = "objects"
+
+
 @app.command(epilog=_EPILOG)
 def synth(
     context: typer.Context,
     folder: Annotated[Path, typer.Argument(help="Folder to fill.")],
-    count: Annotated[int, typer.Option(min=1, help="Videos.")] = 24,
-    seed: Annotated[int, typer.Option(help="Another seed, other videos.")] = 0,
-    seconds: Annotated[float, typer.Option(min=0.5, help="Length of each video.")] = 4.0,
+    kind: Annotated[
+        SynthKind, typer.Option(help="People: video files. Objects: a world in MeViS' layout.")
+    ] = SynthKind.people,
+    count: Annotated[int, typer.Option("--videos", "--count", min=1, help="Videos.")] = 24,
+    seed: Annotated[int, typer.Option(min=0, help="Another seed, other videos.")] = 0,
+    seconds: Annotated[float, typer.Option(min=0.5, help="Length of each video of people.")] = 4.0,
+    frames: Annotated[int, typer.Option(min=2, help="Frames of each video of objects.")] = 40,
     width: Annotated[int, typer.Option(min=64)] = 640,
     height: Annotated[int, typer.Option(min=64)] = 360,
-    kinds: Annotated[
-        list[str] | None, typer.Option("--kind", help="Only this motion; may be repeated.")
+    motions: Annotated[
+        list[str] | None, typer.Option("--motion", help="Only this motion; may be repeated.")
     ] = None,
     static_only: Annotated[
-        bool, typer.Option("--static-only", help="Standing cameras and single persons only.")
+        bool, typer.Option("--static-only", help="Standing cameras, and single persons only.")
     ] = False,
+    splits: Annotated[
+        str, typer.Option(help="Objects: splits with their shares of the videos.")
+    ] = "train=0.8,valid_u=0.15,valid=0.05",
+    sentences: Annotated[int, typer.Option(min=1, help="Objects: sentences about each.")] = 3,
+    held_out: Annotated[
+        float, typer.Option(min=0, max=1, help="Objects: share of new wordings in valid splits.")
+    ] = 0.5,
     workers: Workers = 0,
 ) -> None:
-    """Render a library of human motions as videos, with the truth beside them.
+    """Render videos with the truth beside them: human motions, or a world of moving objects.
 
-    Example: motionkit synth bench/ --count 48 --seed 7
+    Example: motionkit synth bench/ --videos 48 --seed 7
+
+    Example: motionkit synth world/ --kind objects --videos 200 --splits train=0.8,valid_u=0.2
     """
-    import os
-
-    from motionkit.synth.library import render_library
-
     console: Console = context.obj
     progress = console.progress()
+    cores = workers or os.cpu_count() or 1
+    tell = (lambda done, total: progress("synth", done, total)) if progress else None
+    if kind is SynthKind.objects:
+        from motionkit.synth.objects.spec import WorldSpec
+        from motionkit.synth.objects.write import counts_of, read_shares, write_world
+
+        spec = WorldSpec(
+            seed=seed, width=width, height=height, frames=frames, sentences=sentences,
+            held_out=held_out, motions=tuple(motions or ()), camera=0.0 if static_only else 0.36,
+        )  # fmt: skip
+        counts = counts_of(count, read_shares(splits))
+        world = write_world(folder, spec, counts, workers=cores, progress=tell)
+        console.result(world.as_dict(), world.lines())
+        return
+    from motionkit.synth.library import render_library
+
     made = render_library(
         folder, count=count, seed=seed, seconds=seconds, width=width, height=height,
-        kinds=kinds or None, static_only=static_only, workers=workers or os.cpu_count() or 1,
-        progress=(lambda done, total: progress("synth", done, total)) if progress else None,
+        kinds=motions or None, static_only=static_only, workers=cores, progress=tell,
     )  # fmt: skip
     data = {"folder": str(folder), "videos": len(made)}
     lines = [f"{len(made)} videos in {folder}, their truth in {folder / 'truth'}",
