@@ -127,8 +127,7 @@ def trajectory_losses(
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """Weighted sum and the unweighted terms by name; terms with weight 0 are not computed.
 
-    ``real`` [B, T] marks true frames. vel and range look at what z_p was decoded to; without
-    recon, at what the text was.
+    ``real`` [B, T] marks true frames. vel and range look at what z_p was decoded to.
     """
     weights = config.weights()
     true, seen = target.points, target.visible & real[..., None]
