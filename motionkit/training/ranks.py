@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import logging
 import os
 import signal
 import threading
@@ -131,7 +133,8 @@ def together(run: RunOptions, train: Callable[..., T], *args: Any, log: Log | No
     reader.start()
     try:
         with _passing_on():
-            found = fabric.launch(_one_rank, precision, run.compile, errors, rows, train, args)
+            call = _Held(functools.partial(train, *args))
+            found = fabric.launch(_one_rank, precision, run.compile, errors, rows, call).value
     except (ProcessRaisedException, ProcessExitedException) as error:
         if not errors.empty():
             raise errors.get() from None
@@ -178,15 +181,26 @@ def _read(rows: Any, log: Log | None) -> None:
             log(row)
 
 
+class _Held:
+    """Something that Fabric hands on without looking for tensors inside."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __setstate__(self, state: dict[str, Any]) -> None:  # in the new process, at its start
+        self.__dict__.update(state)
+        for name in ("lightning.fabric", "lightning_fabric"):
+            logging.getLogger(name).setLevel(logging.WARNING)
+
+
 def _one_rank(
     fabric: Any,
     precision: str,
     compiled: bool,
     errors: Any,
     rows: Any,
-    train: Callable[..., Any],
-    args: Any,
-) -> Any:
+    train: _Held,
+) -> _Held:
     """In a process of its own."""
     ranks = Ranks(
         rank=fabric.global_rank,
@@ -197,12 +211,16 @@ def _one_rank(
         fabric=fabric,
     )
     try:
-        return train(ranks, rows.put if ranks.first else None, *args)
+        call, args = train.value.func, train.value.args
+        made = _Held(call(ranks, rows.put if ranks.first else None, *args))
     except Interrupted as error:  # of all of them alike; torch swallows a KeyboardInterrupt
-        return error
+        made = _Held(error)
     except MotionkitError as error:
         errors.put(error)
         raise  # ends the others, which may be waiting for this one
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()  # its threads abort a process that just ends
+    return made
 
 
 @contextlib.contextmanager
