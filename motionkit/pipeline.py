@@ -13,6 +13,7 @@ from motionkit.catalogue import connect, failed_ids
 from motionkit.conditions import select_samples
 from motionkit.engines.local import EngineOptions, Progress, StageSummary, run_stage
 from motionkit.errors import MotionkitError, UsageError
+from motionkit.evaluating import train_evaluator
 from motionkit.intake import INTAKE, again, at_work, intake_steps
 from motionkit.recipes import STEPS, Recipe, build, parameters_of
 from motionkit.run_log import record
@@ -200,6 +201,8 @@ def _run_step(
         return make_shards(workspace, parameters, recipe)
     if step == "train.k2m":
         return train_k2m(workspace, parameters, progress=progress)
+    if step == "train.evaluator":
+        return train_evaluator(workspace, parameters, progress=progress)
     if step == "report":
         return make_report(workspace, parameters)
     raise UsageError(f"there is no step '{step}'.", hint=f"steps are: {', '.join(STEPS)}")

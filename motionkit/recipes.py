@@ -41,10 +41,14 @@ STEPS: dict[str, str] = {
     "audit": "motionkit.stages.audit:Audit",
     "shards": "motionkit.pipeline:ShardOptions",
     "train.k2m": "motionkit.training.k2m_config:K2MTrainConfig",
+    "train.evaluator": "motionkit.training.evaluator_config:EvaluatorTrainConfig",
     "report": "motionkit.pipeline:ReportOptions",
 }
 #: Steps whose section is nested and read by a function of their own.
-READERS: dict[str, str] = {"train.k2m": "motionkit.training.k2m_config:from_table"}
+READERS: dict[str, str] = {
+    "train.k2m": "motionkit.training.k2m_config:from_table",
+    "train.evaluator": "motionkit.training.evaluator_config:from_table",
+}
 #: Sections that are not steps.
 SETTINGS: dict[str, str] = {"engine": "motionkit.engines.local:EngineOptions"}
 

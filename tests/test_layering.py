@@ -23,6 +23,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "weights": {"errors", "file_hash"},
     "row_index": set(),
     "mirror": set(),
+    "metrics": {"errors"},
     "rle": set(),
     "workspace": BASE | {"row_index"},
     "run_log": BASE | {"workspace"},
@@ -46,8 +47,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "exchange": BASE
     | {"shards", "workspace", "stage", "stages", "engines", "video", "sources", "bodies"}
     | {"duplicates", "measures"},
-    "training": BASE | {"shards", "models", "bodies", "backends", "mirror", "devices"},
-    "evaluation": BASE | {"shards", "models", "bodies", "training"},
+    "training": BASE | {"shards", "models", "bodies", "backends", "mirror", "devices", "metrics"},
+    "evaluation": BASE | {"shards", "models", "bodies", "training", "backends", "metrics"},
     "generation": BASE | {"models", "bodies", "training", "backends", "evaluation", "video"},
     "keypoint_sources": BASE | {"workspace", "shards", "exchange", "generation"},
     "synth": BASE | {"bodies", "video", "rle"},

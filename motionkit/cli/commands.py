@@ -10,6 +10,7 @@ from motionkit.cli import (
     exchange,
     train,
     generate,
+    evaluate,
     lift,
     models,
     plan,

@@ -49,3 +49,34 @@ def train_k2m(
         workspace, config, shards=shards, out=out, resume=not fresh, progress=console.progress()
     )
     show(console, result)
+
+
+@train_app.command("evaluator", epilog=_EPILOG)
+def train_evaluator(
+    context: typer.Context,
+    shards: Annotated[
+        Path | None, typer.Option(help="Shard set [default: WORKSPACE/shards].")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Its folder [default: WORKSPACE/models/evaluator].")
+    ] = None,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Start anew instead of going on where it stopped.")
+    ] = False,
+    settings: Settings = None,
+) -> None:
+    """Train the text-motion evaluator that `evaluate` judges by, on 2D motion and captions.
+
+    Example: motionkit train evaluator --shards motion/shards
+    """
+    from motionkit.evaluating import train_evaluator as train
+    from motionkit.recipes import parse_settings, step_parameters
+
+    console: Console = context.obj
+    workspace = console.workspace(create=shards is not None)
+    where = "train evaluator"
+    config = step_parameters("train.evaluator", parse_settings(settings or [], where), where)
+    result = train(
+        workspace, config, shards=shards, out=out, resume=not fresh, progress=console.progress()
+    )
+    show(console, result)
