@@ -22,6 +22,8 @@ HIP_FRAMES = 5
 #: Hann width over the keypoints themselves. Frame-to-frame noise of pose estimators would
 #: otherwise decide the sign of every L1 velocity gradient, and drown the motion in it.
 INPUT_FRAMES = 5
+#: Longer clips are smoothed tap by tap: the filter as one matrix grows with the square.
+_BAND_FRAMES = 512
 
 _NOSE, _EARS = 0, (3, 4)
 _L_SHOULDER, _R_SHOULDER, _L_HIP, _R_HIP = 5, 6, 11, 12
@@ -71,12 +73,27 @@ def smooth(values: Tensor, real: Tensor, width: int) -> Tensor:
         return values
     steps, reach = values.shape[1], width // 2
     window = torch.hann_window(width + 2, periodic=False, device=values.device)[1:-1]
+    if steps > _BAND_FRAMES:
+        return _smooth_long(values, real, window.to(values.dtype))
     at = torch.arange(steps, device=values.device)
     gap = at[None] - at[:, None]
     band = torch.where(gap.abs() <= reach, window[(gap + reach).clamp(0, width - 1)], 0.0)
     weight = band.to(values.dtype) * real.to(values.dtype)[:, None]  # [B, F, F]
     out = weight @ values / weight.sum(-1, keepdim=True).clamp(min=1e-6)
     return out * real[..., None].to(values.dtype)
+
+
+def _smooth_long(values: Tensor, real: Tensor, window: Tensor) -> Tensor:
+    """`smooth` tap by tap: slower, and of a memory that grows with the frames alone."""
+    steps, taps = values.shape[1], len(window)
+    keep = real[..., None].to(values.dtype)
+    both = torch.nn.functional.pad(
+        torch.cat([values * keep, keep], -1), (0, 0, taps // 2, taps // 2)
+    )
+    total = torch.zeros_like(both[:, :steps])
+    for k in range(taps):
+        total = total + window[k] * both[:, k : k + steps]
+    return total[..., :-1] / total[..., -1:].clamp(min=1e-6) * keep
 
 
 def fill_gaps(points: Tensor, seen: Tensor) -> Tensor:
@@ -94,8 +111,9 @@ def fill_gaps(points: Tensor, seen: Tensor) -> Tensor:
     lo = torch.where(has_before, before, after).clamp(0, frames - 1)
     hi = torch.where(has_after, after, before).clamp(0, frames - 1)
     share = ((index - lo).to(points.dtype) / (hi - lo).clamp(min=1).to(points.dtype)).clamp(0, 1)
-    at_lo = torch.take_along_dim(points, lo[..., None], 1)
-    at_hi = torch.take_along_dim(points, hi[..., None], 1)
+    # gather, since take_along_dim ties an exported graph to one shape
+    at_lo = points.gather(1, lo[..., None].expand(-1, -1, -1, points.shape[-1]))
+    at_hi = points.gather(1, hi[..., None].expand(-1, -1, -1, points.shape[-1]))
     filled = at_lo + share[..., None] * (at_hi - at_lo)
     filled = torch.where(seen[..., None], points, filled)
     middle = masked_mean(points, seen[..., None].expand_as(points), 2)[:, :, None]

@@ -24,6 +24,7 @@ from motionkit.models.k2m.ensemble import (  # noqa: E402
     spans,
     steadied,
 )
+from motionkit.models.k2m.observe import smooth  # noqa: E402
 from motionkit.models.k2m.tokenizer import Lifted, Tokenizer  # noqa: E402
 
 
@@ -189,3 +190,13 @@ def test_smoothing_takes_the_jitter_and_leaves_a_steady_turn() -> None:
 def test_settings_out_of_range_are_refused() -> None:
     with pytest.raises(ValueError, match="start at 1"):
         EnsembleConfig(hop=0)
+
+
+def test_long_clips_are_smoothed_to_the_same_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    values, real = torch.randn(2, 40, 3), torch.rand(2, 40) < 0.8
+    for width in (3, 5, 9):
+        short = smooth(values, real, width)
+        with monkeypatch.context() as patch:
+            patch.setattr("motionkit.models.k2m.observe._BAND_FRAMES", 10)
+            assert torch.allclose(smooth(values, real, width), short, atol=1e-6)
