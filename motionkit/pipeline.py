@@ -329,6 +329,16 @@ def train_k2m(
     return StepResult("train.k2m", summary, line)
 
 
+def estimate_k2m(workspace: Workspace, config: Any, *, shards: Path | None = None) -> Any:
+    """What `train_k2m` would take: a `training.k2m_estimate.K2MEstimate`. Trains nothing."""
+    from motionkit.shards.reader import open_shards
+    from motionkit.training.k2m_estimate import estimate
+
+    folder = shards or workspace.path / "shards"
+    open_shards(folder)  # a missing or damaged set is told before torch is loaded
+    return estimate(config, shards=folder)
+
+
 def generate_motion(
     workspace: Workspace,
     text: str,

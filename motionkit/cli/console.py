@@ -73,7 +73,10 @@ class _Bars:
             if self.bar is not None:
                 self.bar.close()
             self.step = step
-            self.bar = tqdm(total=total, desc=f"{step:<10}", unit="item", dynamic_ncols=True)
+            # What was done before this run began counts in the bar, and not in its rate.
+            self.bar = tqdm(
+                total=total, initial=done, desc=f"{step:<10}", unit="item", dynamic_ncols=True
+            )
         self.bar.n = done
         self.bar.refresh()
         if done >= total:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -11,6 +12,18 @@ from motionkit.cli.app import app
 from motionkit.cli.console import Console
 from motionkit.cli.steps import Settings, show
 
+TrainDevice = Annotated[
+    str | None,
+    typer.Option("--device", help="auto (CUDA, else the CPU), cpu, cuda, cuda:1; or a list."),
+]
+Devices = Annotated[
+    int | None,
+    typer.Option("--devices", min=1, help="Processes that train together, one a device."),
+]
+TrainPrecision = Annotated[
+    str | None,
+    typer.Option("--precision", help="auto (bf16 on CUDA, fp32 on the CPU), fp32, bf16."),
+]
 _EPILOG = "Exit codes: 0 done, 1 failed, 2 wrong usage."
 train_app = typer.Typer(no_args_is_help=True, help="Train a model on shards.")
 app.add_typer(train_app, name="train")
@@ -19,6 +32,11 @@ app.add_typer(train_app, name="train")
 @train_app.callback()
 def _train() -> None:
     """Train a model on shards."""
+
+
+def placed(config: Any, **options: Any) -> Any:
+    """A training's configuration with the options that were given on the command line."""
+    return dataclasses.replace(config, **{k: v for k, v in options.items() if v is not None})
 
 
 @train_app.command("k2m", epilog=_EPILOG)
@@ -33,18 +51,34 @@ def train_k2m(
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Start anew instead of going on where it stopped.")
     ] = False,
+    estimate: Annotated[
+        bool,
+        typer.Option("--estimate", help="Say what memory and time it will take, and train not."),
+    ] = False,
+    device: TrainDevice = None,
+    devices: Devices = None,
+    precision: TrainPrecision = None,
     settings: Settings = None,
 ) -> None:
     """Train K2M: 3D human motion from 2D keypoints alone. Goes on where it was stopped.
 
-    Example: motionkit train k2m --shards motion/shards
+    Ctrl-C saves after the running step.
+
+    Example: motionkit train k2m --shards motion/shards --estimate
     """
+    from motionkit.pipeline import estimate_k2m
     from motionkit.pipeline import train_k2m as train
     from motionkit.recipes import parse_settings, step_parameters
 
     console: Console = context.obj
     workspace = console.workspace(create=shards is not None)
-    config = step_parameters("train.k2m", parse_settings(settings or [], "train k2m"), "train k2m")
+    where = "train k2m"
+    config = step_parameters("train.k2m", parse_settings(settings or [], where), where)
+    config = placed(config, device=device, devices=devices, precision=precision)
+    if estimate:
+        found = estimate_k2m(workspace, config, shards=shards)
+        console.result(found.as_dict(), found.lines())
+        return
     result = train(
         workspace, config, shards=shards, out=out, resume=not fresh, progress=console.progress()
     )

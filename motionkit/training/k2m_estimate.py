@@ -1,0 +1,168 @@
+"""`train k2m --estimate`: memory and time of both stages, before the first step."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from motionkit.errors import TrainingError
+from motionkit.models.k2m.tokenizer import Tokenizer
+from motionkit.models.k2m.transformers import TextToTokens
+from motionkit.training import random_state
+from motionkit.training.estimate import StageEstimate, estimate_stage, machine_memory
+from motionkit.training.k2m_config import K2MTrainConfig, check_tokens_per_step
+from motionkit.training.k2m_data import Clip, WindowSource, lengths_of
+from motionkit.training.k2m_text import TextStage
+from motionkit.training.k2m_tokenizer import TokenizerStage
+from motionkit.training.ranks import alone
+from motionkit.training.shard_clips import open_clips
+from motionkit.training.token_cache import TokenCache, token_cache
+
+#: Clips that are looked at: enough for the lengths of real ones.
+_CLIPS = 256
+
+
+@dataclass(frozen=True)
+class K2MEstimate:
+    """What both stages will take; see `estimate.StageEstimate`."""
+
+    stages: tuple[StageEstimate, ...]
+    device: str
+    precision: str
+    devices: int
+    available: int | None
+    """Free bytes of the device (of the machine, on the CPU); None: unknown."""
+
+    @property
+    def too_large(self) -> tuple[str, ...]:
+        """Stages that do not fit. On the CPU all processes share the memory."""
+        share = self.devices if self.device == "cpu" else 1
+        if self.available is None:
+            return ()
+        return tuple(s.stage for s in self.stages if s.memory * share > self.available)
+
+    def as_dict(self) -> dict[str, Any]:
+        """For --json."""
+        return {
+            "stages": [stage.as_dict() for stage in self.stages],
+            "device": self.device,
+            "precision": self.precision,
+            "devices": self.devices,
+            "available": self.available,
+            "too_large": list(self.too_large),
+            "seconds": sum(stage.seconds for stage in self.stages),
+        }
+
+    def lines(self) -> list[str]:
+        """For people."""
+        found = []
+        for s in self.stages:
+            found.append(
+                f"{s.stage}: {s.parameters / 1e6:.1f} M parameters; {_size(s.memory)} = "
+                f"{_size(s.weights)} weights + {_size(s.gradients)} gradients + "
+                f"{_size(s.optimiser)} optimiser + {_size(s.activations)} activations"
+            )
+            found.append(
+                f"  {s.step_seconds * 1e3:.0f} ms a step, {s.steps} steps: {_time(s.seconds)}"
+            )
+        total = sum(s.seconds for s in self.stages)
+        found.append(f"together {_time(total)} on {self.devices} × {self.device}, {self.precision}")
+        if self.available is not None:
+            found.append(f"free memory: {_size(self.available)}")
+        for name in self.too_large:
+            found.append(
+                f"does not fit: {name}. Lower its batch and raise its accumulate, or choose a "
+                "smaller model"
+            )
+        return found
+
+
+def estimate(config: K2MTrainConfig, *, shards: Path) -> K2MEstimate:
+    """Measures a step of each stage on clips of the shard set; see `estimate.estimate_stage`."""
+    from motionkit.shards.reader import open_shards
+
+    clips = open_clips(
+        open_shards(shards),
+        "train",
+        down=config.sizes().tokenizer.down,
+        cache_mb=config.cache_mb,
+    )
+    return estimate_on(config, clips[:_CLIPS])
+
+
+def estimate_on(config: K2MTrainConfig, clips: Sequence[Clip]) -> K2MEstimate:
+    """`estimate` on clips in memory. TrainingError where there are none."""
+    check_tokens_per_step(config)
+    if not clips:
+        raise TrainingError(
+            "the shard set has no training clips.", hint="build shards from more videos"
+        )
+    if config.threads is not None:
+        torch.set_num_threads(config.threads)
+    ranks = alone(dataclasses.replace(config, devices=1))
+    sizes, t = config.sizes(), config.tokenizer
+    random_state.seed_all(config.seed)
+    tokenizer = Tokenizer(sizes.tokenizer)
+    source = WindowSource(clips, t.window, sizes.tokenizer.down, t.mirror)
+    # Codebooks of noise cost what others cost.
+    q = sizes.tokenizer.quantiser
+    tokenizer.quantiser.seed(torch.randn(2 * q.codes, q.dim), rounds=1)
+    one = estimate_stage(
+        "tokenizer",
+        tokenizer,
+        t,
+        lambda options: TokenizerStage(source, options),  # type: ignore[arg-type]
+        ranks,
+        at_step=max(t.steps, t.seed_codebooks + 1, t.cycle.start),
+    )
+    del tokenizer
+    x = config.text
+    cache = _any_tokens(config, clips)
+    every = max(1, x.residual_every)
+    with_residual, without = (
+        estimate_stage(
+            "text",
+            TextToTokens(sizes),
+            x,
+            lambda options: TextStage(cache, options),  # type: ignore[arg-type]
+            ranks,
+            at_step=step,
+        )
+        for step in (every - 1, every)  # loss: (step + 1) % every
+    )
+    # The residual transformer learns now and then: it fills the memory, but not every step's time.
+    mean = (with_residual.step_seconds + (every - 1) * without.step_seconds) / every
+    two = dataclasses.replace(with_residual, step_seconds=mean)
+    return K2MEstimate(
+        (one, two),
+        ranks.device.type,
+        ranks.precision,
+        config.devices,
+        machine_memory(ranks.device),
+    )
+
+
+def _any_tokens(config: K2MTrainConfig, clips: Sequence[Clip]) -> TokenCache:
+    """Tokens of the clips' lengths, drawn: what they say does not change what they cost."""
+    sizes = config.sizes()
+    q, most = sizes.tokenizer.quantiser, sizes.transformer.max_tokens
+    lengths = [min(most, length // sizes.tokenizer.down) for length in lengths_of(clips)]
+    tokens = [torch.randint(q.codes, (length, q.layers)) for length in lengths]
+    rows = [[i] for i in range(len(tokens))]
+    features = torch.randn(len(tokens), sizes.transformer.text_dim)
+    return token_cache(tokens, rows, features, [0] * len(tokens))
+
+
+def _size(count: float) -> str:
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"
+
+
+def _time(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
