@@ -29,6 +29,7 @@ NAMES: dict[str, list[str]] = {
     "captioner_faults": [],
     "k2m_small": [],
     "rvq_speed": [],
+    "adapter_memory": ["--batch", "16"],
 }
 
 

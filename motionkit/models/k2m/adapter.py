@@ -69,7 +69,10 @@ class Encoder(nn.Module):
         self.embed_root = nn.Linear(_ROOT_FEATURES * self.patch, adapter.width)
         self.which = nn.Parameter(torch.randn(18, adapter.width) * 0.02)
         self.adapter = nn.ModuleList(
-            DSTformer(adapter.width, adapter.heads, adapter.mlp_ratio) for _ in range(adapter.depth)
+            DSTformer(
+                adapter.width, adapter.heads, adapter.mlp_ratio, checkpoint=adapter.checkpoint
+            )
+            for _ in range(adapter.depth)
         )
         self.norm = nn.LayerNorm(adapter.width)
         self.enter = nn.Linear(18 * adapter.width, config.width)
