@@ -17,6 +17,7 @@ from motionkit.evaluating import train_evaluator
 from motionkit.intake import INTAKE, again, at_work, intake_steps
 from motionkit.recipes import STEPS, Recipe, build, parameters_of
 from motionkit.run_log import record
+from motionkit.trajectories import evaluate_step, train_lang2motion
 from motionkit.weights import ModelMissing
 from motionkit.workspace import Workspace, publish
 
@@ -203,6 +204,10 @@ def _run_step(
         return train_k2m(workspace, parameters, progress=progress)
     if step == "train.evaluator":
         return train_evaluator(workspace, parameters, progress=progress)
+    if step == "train.lang2motion":
+        return train_lang2motion(workspace, parameters, progress=progress)
+    if step == "evaluate.lang2motion":
+        return evaluate_step(workspace, parameters)
     if step == "report":
         return make_report(workspace, parameters)
     raise UsageError(f"there is no step '{step}'.", hint=f"steps are: {', '.join(STEPS)}")

