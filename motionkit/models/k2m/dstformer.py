@@ -16,8 +16,6 @@ from motionkit.models.k2m.layers import AttentionBlock, Recompute
 #: system at once; smaller pieces left holes (2.2 × the memory at one clip a group). A GPU needs
 #: larger matrices to be busy.
 GROUP, CUDA_GROUP = 2**23, 2**25
-#: Below this many numbers (4 MB) nothing is computed again: there is little to save.
-SMALL = 2**20
 
 
 class DSTformer(nn.Module):
@@ -25,7 +23,8 @@ class DSTformer(nn.Module):
 
     One stream attends over joints then time, the other over time then joints; learned weights,
     from both outputs, mix them per token. With ``checkpoint`` the attention's inside is computed
-    again in the backward pass; without, the norms' and the MLP's alone.
+    again in the backward pass; without, the norms' and the MLP's alone, and in a batch of one group
+    nothing (at most 1.7 GB).
     """
 
     def __init__(
@@ -42,12 +41,11 @@ class DSTformer(nn.Module):
 
     def forward(self, x: Tensor, keys: Tensor) -> Tensor:
         """[B, T, J, C] → [B, T, J, C]; ``keys`` [B, T] bool marks the real steps."""
-        how = Recompute.INSIDE if self.checkpoint else Recompute.CHEAP
-        if x.numel() < SMALL or not torch.is_grad_enabled():
-            how = Recompute.NOTHING
-        group = CUDA_GROUP if x.is_cuda else GROUP
-        clips = -(-group // x[0].numel())  # rounded up: not below the size
-        if clips >= len(x):
+        clips = -(-(CUDA_GROUP if x.is_cuda else GROUP) // x[0].numel())  # not below the size
+        how = Recompute.NOTHING
+        if torch.is_grad_enabled() and (self.checkpoint or len(x) > clips):
+            how = Recompute.INSIDE if self.checkpoint else Recompute.CHEAP
+        if len(x) <= clips:
             return self._mix(x, keys, how)
         parts = zip(x.split(clips), keys.split(clips), strict=True)
         return torch.cat([self._mix(part, real, how) for part, real in parts])

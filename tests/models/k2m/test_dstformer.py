@@ -10,7 +10,7 @@ from benchmarks.adapter_memory import plain_dstformer  # noqa: E402
 from motionkit.models.k2m import dstformer  # noqa: E402
 from motionkit.models.k2m.dstformer import DSTformer  # noqa: E402
 
-SMALL, GROUP = dstformer.SMALL, dstformer.GROUP
+GROUP = dstformer.GROUP
 
 
 def small(checkpoint: bool = False) -> DSTformer:
@@ -38,12 +38,10 @@ def run(model: DSTformer, x: Tensor, real: Tensor, *, obvious: bool = False) -> 
 
 
 @pytest.mark.parametrize("checkpoint", [False, True])
-@pytest.mark.parametrize("least", [0, SMALL])
 @pytest.mark.parametrize("group", [2 * 12 * 6 * 32, GROUP])
 def test_equals_the_obvious_form(
-    checkpoint: bool, least: int, group: int, monkeypatch: pytest.MonkeyPatch
+    checkpoint: bool, group: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dstformer, "SMALL", least)
     monkeypatch.setattr(dstformer, "GROUP", group)
     model, (x, real) = small(checkpoint), batch()
     expected = run(model, x, real, obvious=True)
@@ -93,7 +91,7 @@ def test_what_stays_for_the_backward_pass(monkeypatch: pytest.MonkeyPatch) -> No
     real = torch.arange(64)[None] < torch.tensor([64, 40])[:, None]
     whole, names = kept(small(), x, real)
     assert "aten::_scaled_dot_product_attention_math" not in names
-    monkeypatch.setattr(dstformer, "SMALL", 0)
+    monkeypatch.setattr(dstformer, "GROUP", 1)
     cheap, names = kept(small(), x, real)
     assert "aten::_scaled_dot_product_attention_math" not in names
     least, _ = kept(small(checkpoint=True), x, real)
