@@ -29,6 +29,7 @@ NAMES: dict[str, list[str]] = {
     "captioner_faults": [],
     "k2m_small": [],
     "rvq_speed": [],
+    "generation_speed": ["--rounds", "5"],
     "adapter_memory": ["--batch", "16"],
 }
 
