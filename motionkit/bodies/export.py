@@ -1,7 +1,7 @@
-"""Motions as files that other tools open: AMASS-like .npz and .bvh.
+"""Motions as files that other tools open: AMASS-like .npz, AMASS' own .npz, and .bvh.
 
-Both are y up, x to the left of a person facing +z. The .npz holds metres, the .bvh centimetres
-(what most tools expect of BVH).
+All but AMASS' own are y up, x to the left of a person facing +z. The .npz hold metres, the .bvh
+centimetres (what most tools expect of BVH). glTF is in `gltf`, reading in `files`.
 """
 
 from __future__ import annotations
@@ -14,23 +14,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from motionkit.arrays import read_npz as read_arrays
+from motionkit.bodies.bone_mesh import TIPS
 from motionkit.bodies.motion import BodyMotion
-from motionkit.bodies.rotations import from_axis_angle
-from motionkit.bodies.skeleton import JOINTS, PARENTS, shaped_offsets
+from motionkit.bodies.rotations import about, from_axis_angle, to_axis_angle
+from motionkit.bodies.skeleton import JOINTS, PARENTS, REST_OFFSETS
 from motionkit.errors import InputError
 
 Float = NDArray[np.float64]
 
 AXES = "metres, y up, x to the left of a person facing +z; right-handed"
+AMASS_AXES = "metres, z up, x to the left of a person facing -y; right-handed (AMASS)"
 _CM = 100.0
-#: End sites give leaf bones a length in tools that draw bones: metres from the leaf joint.
-_TIPS: dict[str, tuple[float, float, float]] = {
-    "head": (0.0, 0.12, 0.0),
-    "left_foot": (0.0, 0.0, 0.06),
-    "right_foot": (0.0, 0.0, 0.06),
-    "left_hand": (0.08, 0.0, 0.0),
-    "right_hand": (-0.08, 0.0, 0.0),
-}
+#: Joints of SMPL+H's body: all of ours but the hands, which have fingers there.
+_AMASS_BODY = 22
+_READ = frozenset({"poses", "trans", "betas", "mocap_framerate", "rest_offsets", "skeleton"})
 
 
 def write_npz(
@@ -42,12 +40,12 @@ def write_npz(
 ) -> None:
     """AMASS-like: poses [F, 72] radians, trans [F, 3] metres, betas [10], mocap_framerate.
 
-    Beyond AMASS: ``joints`` [F, 24, 3] metres (the built-in skeleton's), ``fps`` and ``text``;
-    ``axes`` states the frame in words (AMASS itself is z up), ``skeleton`` says that the betas
-    are motionkit's bone lengths and not SMPL's mesh components. ``extra`` arrays stand beside
-    them under names of their own (ValueError where one is taken).
+    Beyond AMASS: ``joints`` [F, 24, 3] metres, ``fps`` and ``text``; ``axes`` states the frame in
+    words (AMASS itself is z up: `write_amass`), ``skeleton`` says whether the betas are
+    motionkit's bone lengths or SMPL's mesh components, and ``rest_offsets`` [24, 3] are there
+    where the body is not the built-in one. ``extra`` arrays stand beside them under names of
+    their own (ValueError where one is taken).
     """
-    part = path.with_name(path.name + ".part")
     own: dict[str, Any] = {
         "poses": motion.poses.reshape(len(motion.poses), 72).astype(np.float32),
         "trans": motion.trans.astype(np.float32),
@@ -58,29 +56,79 @@ def write_npz(
         "text": np.array(text),
         "gender": np.array("neutral"),
         "axes": np.array(AXES),
-        "skeleton": np.array("motionkit-24"),
+        "skeleton": np.array("motionkit-24" if motion.rest is None else "smpl"),
     }
+    if motion.rest is not None:
+        own["rest_offsets"] = motion.rest
     taken = sorted(own.keys() & (extra or {}).keys())
     if taken:
         raise ValueError(f"{taken[0]!r} is an array of every motion .npz")
+    _save({**own, **(extra or {})}, path)
+
+
+def write_amass(motion: BodyMotion, path: Path, *, text: str = "") -> None:
+    """As AMASS has it, for tools made for AMASS (SMPL+H): **z up**.
+
+    ``poses`` [F, 156]: 22 body joints, then 30 finger joints at rest; ``trans`` [F, 3],
+    ``betas`` [16], ``dmpls`` [F, 8] (zeros), ``gender``, ``mocap_framerate``. The built-in
+    skeleton's shape values mean nothing to SMPL: they are kept as ``motionkit_betas``, and
+    ``betas`` are zeros; of a motion with SMPL's own betas they are those. The pelvis is where it
+    was; with other bones than the neutral body's, hands and feet are not.
+    """
+    turn = about("x", np.pi / 2)
+    frames = len(motion.poses)
+    poses = np.zeros((frames, 52, 3))
+    poses[:, :_AMASS_BODY] = motion.poses[:, :_AMASS_BODY]
+    poses[:, 0] = to_axis_angle(turn @ from_axis_angle(motion.poses[:, 0]))
+    betas = np.zeros(16)
+    rest = REST_OFFSETS[0]
+    if motion.rest is not None:
+        betas[: len(motion.betas)], rest = motion.betas, motion.rest[0]
+    own = {
+        "poses": poses.reshape(frames, 156),
+        "trans": (motion.trans + motion.offsets()[0]) @ turn.T - rest,
+        "betas": betas,
+        "dmpls": np.zeros((frames, 8)),
+        "gender": np.array("neutral"),
+        "mocap_framerate": np.float64(motion.fps),
+        "axes": np.array(AMASS_AXES),
+        "text": np.array(text),
+        "motionkit_betas": motion.betas if motion.rest is None else np.zeros(0),
+    }
+    _save(own, path)
+
+
+def _save(arrays: Mapping[str, Any], path: Path) -> None:
+    part = path.with_name(path.name + ".part")
     with part.open("wb") as file:
-        np.savez(file, **{**own, **(extra or {})})
+        np.savez(file, **arrays)
     os.replace(part, path)  # noqa: PTH105
 
 
 def read_npz(path: Path) -> BodyMotion:
-    """Reads what `write_npz` wrote. InputError 'motion-unreadable' where that is not it."""
+    """Reads what `write_npz` wrote. InputError 'motion-unreadable' where that is not it.
+
+    AMASS' own files have other poses and axes: `motionkit.exchange.amass` reads them.
+    """
     try:
-        with np.load(path, allow_pickle=False) as file:
-            poses = file["poses"].astype(float)
-            return BodyMotion(
-                poses=poses.reshape(len(poses), 24, 3),
-                trans=file["trans"].astype(float),
-                betas=file["betas"].astype(float),
-                fps=float(file["mocap_framerate"]),
-            )
-    except (OSError, ValueError, KeyError) as error:
+        found = read_arrays(path, _READ)
+        poses = found["poses"].astype(float)
+        if poses.ndim != 2 or poses.shape[1] != 72 or not len(poses):
+            raise ValueError(f"poses of shape {poses.shape}")
+        trans, betas = found["trans"].astype(float), found["betas"].astype(float)
+        fps = float(found["mocap_framerate"])
+        rest = found["rest_offsets"].astype(float) if "rest_offsets" in found else None
+        if trans.shape != (len(poses), 3) or betas.shape != (10,) or not 0 < fps < 1e5:
+            raise ValueError(f"trans of shape {trans.shape}, betas {betas.shape}, {fps} a second")
+        if rest is not None and rest.shape != (24, 3):
+            raise ValueError(f"rest_offsets of shape {rest.shape}")
+        if not all(
+            np.isfinite(v).all() for v in (poses, trans, betas, rest if rest is not None else 0)
+        ):
+            raise ValueError("nan or infinity in it")
+    except (InputError, ValueError, KeyError, TypeError) as error:
         raise InputError("motion-unreadable", f"{path} is no motion .npz: {error}") from error
+    return BodyMotion(poses.reshape(-1, 24, 3), trans, betas, fps, rest)
 
 
 def euler_zyx_deg(matrices: Float) -> Float:
@@ -92,7 +140,7 @@ def euler_zyx_deg(matrices: Float) -> Float:
     """
     m = np.asarray(matrices, dtype=float)
     y = np.arcsin(np.clip(-m[..., 2, 0], -1, 1))
-    locked = np.abs(m[..., 2, 0]) > 1 - 1e-9
+    locked = np.abs(m[..., 2, 0]) > 1 - 1e-13
     z = np.where(locked, np.arctan2(-m[..., 0, 1], m[..., 1, 1]),
                  np.arctan2(m[..., 1, 0], m[..., 0, 0]))  # fmt: skip
     x = np.where(locked, 0.0, np.arctan2(m[..., 2, 1], m[..., 2, 2]))
@@ -110,14 +158,14 @@ def euler_zyx_deg(matrices: Float) -> Float:
 
 def write_bvh(motion: BodyMotion, path: Path) -> None:
     """BVH in centimetres, y up: the root has six channels, every other joint three (Z Y X)."""
-    offsets = shaped_offsets(motion.betas)
+    offsets = motion.offsets()
     matrices = from_axis_angle(motion.poses)
     angles = euler_zyx_deg(matrices)  # [F, 24, 3]
     pelvis = motion.trans + offsets[0]
     order: list[int] = []
     lines = ["HIERARCHY"]
     _hierarchy(0, 0, offsets, lines, order)
-    lines += ["MOTION", f"Frames: {len(angles)}", f"Frame Time: {1 / motion.fps:.8f}"]
+    lines += ["MOTION", f"Frames: {len(angles)}", f"Frame Time: {1 / motion.fps:.12g}"]
     for frame in range(len(angles)):
         numbers = [*(pelvis[frame] * _CM), *angles[frame, order].reshape(-1)]
         lines.append(" ".join(f"{v:.6f}" for v in numbers))
@@ -144,7 +192,7 @@ def _hierarchy(joint: int, depth: int, offsets: Float, lines: list[str], order: 
     for child in children:
         _hierarchy(child, depth + 1, offsets, lines, order)
     if not children:
-        tip = np.array(_TIPS[JOINTS[joint]]) * _CM
+        tip = np.array(TIPS[JOINTS[joint]]) * _CM
         lines += [
             f"{tab}  End Site",
             f"{tab}  {{",

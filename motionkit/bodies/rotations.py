@@ -29,6 +29,30 @@ def to_axis_angle(matrix: Float) -> Float:
     return Rotation.from_matrix(flat).as_rotvec().reshape(*np.shape(matrix)[:-2], 3)
 
 
+def to_quaternion(axis_angle: Float) -> Float:
+    """Unit quaternions [..., 4] (x, y, z, w) of axis-angle vectors [..., 3] in radians."""
+    v = np.asarray(axis_angle, dtype=float)
+    angle = np.linalg.norm(v, axis=-1, keepdims=True)
+    # sin(a / 2) / a without dividing by a
+    return np.concatenate([v * (0.5 * np.sinc(angle / (2 * np.pi))), np.cos(angle / 2)], -1)
+
+
+def from_quaternion(quaternion: Float) -> Float:
+    """Axis-angle vectors [..., 3] (angle 0..pi) of quaternions [..., 4] (x, y, z, w), any length.
+
+    ValueError for a quaternion of length zero.
+    """
+    q = np.asarray(quaternion, dtype=float)
+    length = np.linalg.norm(q, axis=-1, keepdims=True)
+    if not (length > 1e-12).all():
+        raise ValueError("a quaternion of length zero")
+    q = q / length
+    q = np.where(q[..., 3:] < 0, -q, q)
+    sine = np.linalg.norm(q[..., :3], axis=-1, keepdims=True)
+    angle = 2 * np.arctan2(sine, q[..., 3:])
+    return q[..., :3] * np.where(sine > 1e-9, angle / np.maximum(sine, 1e-9), 2.0)
+
+
 def about(axis: str, angle: Float | float) -> Float:
     """Rotation matrices [..., 3, 3] by ``angle`` [...] radians about 'x', 'y' or 'z'."""
     angle = np.asarray(angle, dtype=float)

@@ -123,6 +123,20 @@ def shaped_offsets(betas: Float | None = None) -> Float:
     return REST_OFFSETS * scale[:, None]
 
 
+def betas_of(offsets: Float) -> Float | None:
+    """The shape values [10] whose `shaped_offsets` are these [24, 3]; None where there are none.
+
+    The pelvis's own offset does not count: files of motion do not keep it.
+    """
+    scale = (offsets[1:] * REST_OFFSETS[1:]).sum(1) / (REST_OFFSETS[1:] ** 2).sum(1)
+    if not (scale > 0).all():
+        return None
+    values, *_ = np.linalg.lstsq(SHAPE_STEP * SHAPE_BASIS[:, 1:].T, np.log(scale), rcond=None)
+    found: Float = np.where(np.abs(values) < 1e-9, 0.0, values)
+    near = np.abs(shaped_offsets(found) - offsets)[1:].max() < 1e-6
+    return found if near else None
+
+
 def face_scale(betas: Float | None) -> float:
     """Factor on `FACE_OFFSETS`: the head grows with the whole body and with the head's value."""
     if betas is None:
@@ -131,16 +145,21 @@ def face_scale(betas: Float | None) -> float:
 
 
 def forward_kinematics(
-    rotations: Float, translation: Float, betas: Float | None = None
+    rotations: Float,
+    translation: Float,
+    betas: Float | None = None,
+    *,
+    offsets: Float | None = None,
 ) -> tuple[Float, Float]:
     """Joint positions of a motion.
 
     ``rotations`` [F, 24, 3, 3] are each joint's rotation relative to its parent, the first the
     body's in the world; ``translation`` [F, 3] metres is added to the rest position of the
-    pelvis, as in SMPL. Returns positions [F, 24, 3] in metres and global rotations
-    [F, 24, 3, 3].
+    pelvis, as in SMPL. ``offsets`` [24, 3] are the rest offsets of another body, instead of
+    ``betas``. Returns positions [F, 24, 3] in metres and global rotations [F, 24, 3, 3].
     """
-    offsets = shaped_offsets(betas)
+    if offsets is None:
+        offsets = shaped_offsets(betas)
     frames = rotations.shape[0]
     positions = np.empty((frames, 24, 3))
     world = np.empty((frames, 24, 3, 3))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from motionkit.bodies.bvh import read_bvh
-from motionkit.bodies.export import euler_zyx_deg, read_npz, write_bvh, write_npz
+from motionkit.bodies.export import euler_zyx_deg, read_npz, write_amass, write_bvh, write_npz
 from motionkit.bodies.motion import BodyMotion
 from motionkit.bodies.rotations import about, to_axis_angle
 from motionkit.bodies.skeleton import JOINTS, shaped_offsets
@@ -103,3 +103,55 @@ def test_an_npz_takes_more_arrays_but_no_name_that_is_taken(tmp_path: Path) -> N
     with pytest.raises(ValueError, match="'trans'"):
         write_npz(motion, tmp_path / "n.npz", extra={"trans": np.ones(4)})
     assert not (tmp_path / "n.npz").exists()
+
+
+def test_amass_readers_find_what_amass_has(tmp_path: Path) -> None:
+    from motionkit.exchange.amass import read_amass
+
+    motion = turning(40)
+    neutral = BodyMotion(motion.poses, motion.trans, np.zeros(10), 30.0)
+    write_amass(neutral, tmp_path / "m.npz", text="turns")
+    with np.load(tmp_path / "m.npz", allow_pickle=False) as file:
+        assert file["poses"].shape == (40, 156) and file["trans"].shape == (40, 3)
+        assert file["betas"].shape == (16,) and file["dmpls"].shape == (40, 8)
+        assert str(file["gender"]) == "neutral" and float(file["mocap_framerate"]) == 30
+        assert (file["poses"][:, 66:] == 0).all()  # fingers at rest
+        up = neutral.joints()[:, 0, 1]  # the pelvis's height is along z there
+        assert np.allclose(file["trans"][:, 2] + shaped_offsets(None)[0, 2], up)
+    read = read_amass(tmp_path / "m.npz")
+    assert read.layout == "smplh" and read.motion.fps == 30
+    hands = [JOINTS.index("left_hand"), JOINTS.index("right_hand")]
+    body = [j for j in range(24) if j not in hands]
+    assert np.allclose(read.motion.joints()[:, body], neutral.joints()[:, body], atol=1e-6)
+
+
+def test_amass_keeps_the_pelvis_of_another_shape(tmp_path: Path) -> None:
+    motion = turning(40)
+    write_amass(motion, tmp_path / "m.npz")
+    with np.load(tmp_path / "m.npz") as file:
+        pelvis = file["trans"] + shaped_offsets(None)[0]
+        assert np.allclose(np.stack([pelvis[:, 0], pelvis[:, 2], -pelvis[:, 1]], 1),
+                           motion.joints()[:, 0])  # fmt: skip
+        assert (file["betas"] == 0).all()
+        assert np.allclose(file["motionkit_betas"], motion.betas)
+
+
+@pytest.mark.parametrize("fault", ["poses", "trans", "betas", "nan", "rate", "missing", "rest"])
+def test_other_arrays_are_refused(fault: str, tmp_path: Path) -> None:
+    write_npz(turning(0, 4), tmp_path / "m.npz")
+    with np.load(tmp_path / "m.npz") as file:
+        arrays = dict(file)
+    if fault == "missing":
+        del arrays["trans"]
+    elif fault == "rest":
+        arrays["rest_offsets"] = np.zeros((3, 3))
+    elif fault == "nan":
+        arrays["poses"][2, 2] = np.nan
+    elif fault == "rate":
+        arrays["mocap_framerate"] = np.array([1.0, 2.0])
+    else:
+        arrays[fault] = arrays[fault][..., :-1]
+    np.savez(tmp_path / "n.npz", **arrays)
+    with pytest.raises(InputError) as caught:
+        read_npz(tmp_path / "n.npz")
+    assert caught.value.code == "motion-unreadable"
