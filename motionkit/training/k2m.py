@@ -20,13 +20,15 @@ from motionkit.training import random_state
 from motionkit.training.checkpoint import load_checkpoint, pack, save_checkpoint, unpack
 from motionkit.training.k2m_config import K2MTrainConfig, as_table, check_tokens_per_step
 from motionkit.training.k2m_data import Clip, WindowSource
+from motionkit.training.k2m_distil import DistilStage
 from motionkit.training.k2m_text import TextStage, entries, tokens_key
 from motionkit.training.k2m_tokenizer import TokenizerStage
 from motionkit.training.loop import Clock, Place, fit
 from motionkit.training.metric_log import Log, MetricLog
+from motionkit.training.pose_labels import make_labels, open_labels
 from motionkit.training.ranks import Ranks, together
 from motionkit.training.shard_clips import open_clips
-from motionkit.training.token_cache import make_tokens, open_tokens
+from motionkit.training.token_cache import cache_key, make_tokens, open_tokens
 
 #: What `train` leaves in its folder.
 MODEL_FILE = "k2m.safetensors"
@@ -35,7 +37,9 @@ LOG_FILE = "train_log.jsonl"
 FEATURES = "text_features"
 #: Tokens of the clips (`token_cache`); may be deleted.
 TOKENS = "tokens"
-STAGES = ("tokenizer", "text")
+#: The tokenizer's own answers, refined (`pose_labels`); a run in its second round needs them.
+LABELS = "pose_labels"
+STAGES = ("tokenizer", "distil", "text")
 #: Texts that centre and scale the features: more would change nothing.
 _FIT_TEXTS = 100_000
 
@@ -161,6 +165,21 @@ def _train(
     steps[STAGES[0]] = state.step
     if not bool(tokenizer.quantiser.seeded):
         one.seed_codebooks(tokenizer)  # stopped before its time, or steps < seed_codebooks
+    d = config.distil
+    if d.steps and not clock.over():
+        known = {"data": data_hash, "refine": dataclasses.asdict(d.refine), "clips": d.most_clips}
+        folder = out / LABELS / ranks.gather(cache_key(tokenizer, known))[0]
+        if ranks.first and not folder.exists():
+            make_labels(folder, tokenizer, clips, d.refine, most=d.most_clips)
+        ranks.wait()
+        random_state.seed_all(config.seed + 2)
+        ranks.part_ways(config.seed + 2)
+        plain = dataclasses.replace(one, config=dataclasses.replace(t, cycle_share=0.0))
+        again = DistilStage(plain, open_labels(folder), d)
+        state = fit(
+            again, tokenizer, STAGES[1], d, config, place, ranks=ranks, log=log, clock=clock
+        )
+        steps[STAGES[1]] = state.step
 
     kept: FeatureCache[str] = FeatureCache(out / FEATURES, encoder)
     known = {"data": data_hash, "encoder": encoder.identity()}
@@ -173,9 +192,9 @@ def _train(
     text = TextToTokens(sizes)
     text.fit_text(cache.features[:_FIT_TEXTS])
     ranks.part_ways(config.seed + 1)
-    two = TextStage(cache, x)
-    state = fit(two, text, STAGES[1], x, config, place, ranks=ranks, log=log, clock=clock)
-    steps[STAGES[1]] = state.step
+    two = TextStage(cache, x, tokenizer)
+    state = fit(two, text, STAGES[2], x, config, place, ranks=ranks, log=log, clock=clock)
+    steps[STAGES[2]] = state.step
     log.close()
 
     model = out / MODEL_FILE
@@ -185,7 +204,8 @@ def _train(
             **pack("text", text.state_dict()),
         }
         save_checkpoint(model, tensors, {**facts, "steps": steps})
-    stopped = steps[STAGES[0]] < t.steps or steps[STAGES[1]] < x.steps
+    wanted = zip(STAGES, (t.steps, d.steps, x.steps), strict=True)
+    stopped = any(steps.get(stage, 0) < count for stage, count in wanted)
     return TrainSummary(
         model, out / LOG_FILE, steps, stopped, clock.seconds(), log.last, len(clips)
     )

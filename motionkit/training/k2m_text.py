@@ -16,6 +16,7 @@ from motionkit.models.k2m.tokenizer import Tokenizer
 from motionkit.models.k2m.transformers import TextToTokens, view_of
 from motionkit.training.k2m_config import TextTraining
 from motionkit.training.k2m_data import Clip, mirrored, padded
+from motionkit.training.k2m_picture import generated_sheet
 from motionkit.training.task import Batch
 from motionkit.training.token_cache import Entry, TokenCache, cache_key
 
@@ -50,6 +51,8 @@ class TextStage:
 
     cache: TokenCache
     config: TextTraining
+    tokenizer: Tokenizer | None = None
+    """For pictures alone."""
 
     def begin(self, model: TextToTokens, step: int) -> None:
         """Nothing to start."""
@@ -81,10 +84,12 @@ class TextStage:
     def loss(
         self, model: TextToTokens, batch: Batch, step: int
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """Sum of the parts' losses on one batch."""
+        """Sum of the parts' losses on one batch; of a clip longer than the model's longest motion,
+        its start counts."""
         c = self.config
-        tokens, lengths, text = batch["tokens"], batch["lengths"], batch["text"]
-        view, drop = batch["view"], batch["drop"]
+        longest = model.longest
+        tokens, lengths = batch["tokens"][:, :longest], batch["lengths"].clamp(max=longest)
+        text, view, drop = batch["text"], batch["view"], batch["drop"]
         real = torch.arange(tokens.shape[1], device=tokens.device)[None] < lengths[:, None]
         hidden = drop[:, 0] < c.condition_drop
         masked = model.masked.loss(tokens[..., 0], real, text, hidden, view)
@@ -92,7 +97,7 @@ class TextStage:
         start = model.view.loss(text, view)
         loss = masked + length + start
         numbers = {"masked": masked, "length": length, "view": start}
-        if (step + 1) % c.residual_every == 0:
+        if model.residual.layers > 1 and (step + 1) % c.residual_every == 0:
             hidden = drop[:, 1] < c.residual_condition_drop
             numbers["residual"] = model.residual.loss(tokens, real, text, hidden, view)
             loss = loss + numbers["residual"]
@@ -104,5 +109,7 @@ class TextStage:
         return {}
 
     def picture(self, model: TextToTokens) -> NDArray[np.uint8] | None:
-        """None: a motion takes the tokenizer as well."""
-        return None
+        """Motions of the data and generated ones; None without a tokenizer to decode them."""
+        if self.tokenizer is None:
+            return None
+        return generated_sheet(self.tokenizer, model, self.cache)

@@ -18,6 +18,7 @@ from motionkit.models.k2m.observe import Observation
 from motionkit.models.k2m.tokenizer import Lifted, Tokenizer
 from motionkit.training.k2m_config import TokenizerTraining
 from motionkit.training.k2m_data import Clip, WindowSource, padded, spoiled
+from motionkit.training.k2m_picture import lifted_sheet
 from motionkit.training.ranks import same_on_all
 from motionkit.training.task import Batch
 
@@ -60,7 +61,7 @@ class TokenizerStage:
             )
         model.quantiser.seed(all_rows)
 
-    def _lift(
+    def lift(
         self, model: Tokenizer, seen: Observation, depth: int
     ) -> tuple[Lifted, Tensor, Tensor]:
         """The lifted motion, commitment and perplexity of each layer (zeros before the seeding)."""
@@ -90,7 +91,7 @@ class TokenizerStage:
         clean = model.observe(m2d, real)
         seen = model.observe(spoiled(m2d, clean.height, noise=c.noise, hide=c.hide), real)
         depth = same_on_all(_depth(model), m2d.device)  # the ranks share each layer's sums
-        lifted, commitment, perplexity = self._lift(model, seen, depth)
+        lifted, commitment, perplexity = self.lift(model, seen, depth)
         # The losses look at what was measured, hidden points included; the frame of reference
         # (centre, height) is the one the network saw.
         truth = seen_from(clean, seen)
@@ -131,9 +132,9 @@ class TokenizerStage:
             )
         )
         part = Observation(*(getattr(seen, n)[:count] for n in seen.__dataclass_fields__))
-        m2d, target = second_view(model, part, first, self.config.cycle)
+        m2d, target = second_view(model, first, self.config.cycle)
         again_seen = model.observe(m2d, part.real)
-        again, _, _ = self._lift(model, again_seen, model.config.quantiser.layers)
+        again, _, _ = self.lift(model, again_seen, model.config.quantiser.layers)
         placed = model.place(again, again_seen.height, again_seen.centre, again_seen.size)
         return cycle_loss(part.real, target, placed)
 
@@ -156,8 +157,8 @@ class TokenizerStage:
         return {"val_reprojection_percent": 100 * total / max(1, count)}
 
     def picture(self, model: Tokenizer) -> NDArray[np.uint8] | None:
-        """None yet."""
-        return None
+        """Clips of the val split, or of the train split, and what they are lifted to."""
+        return lifted_sheet(model, self.val or self.source.clips)
 
 
 def seen_from(clean: Observation, seen: Observation) -> Observation:

@@ -269,3 +269,18 @@ def test_a_damaged_checkpoint_is_refused(tmp_path: Path) -> None:
     save_checkpoint(tmp_path / "other.safetensors", {"x": torch.ones(1)}, {"kind": "dog"})
     with pytest.raises(TrainingError, match="not of k2m"):
         load_model(tmp_path / "other.safetensors")
+
+
+def test_pictures_show_what_was_lifted_and_generated(tmp_path: Path) -> None:
+    cv2 = pytest.importorskip("cv2")
+    run(tmp_path, picture_every=6)
+    names = sorted(path.name for path in (tmp_path / "pictures").iterdir())
+    assert names == [
+        f"{s}-step-{n:06d}.png" for s, n in (("text", 6), ("tokenizer", 6), ("tokenizer", 8))
+    ]
+    lifted = cv2.imread(str(tmp_path / "pictures" / "tokenizer-step-000008.png"))
+    assert lifted.shape == (160, 4 * 2 * 160, 3)  # one val clip; four moments, two views
+    for cell in np.split(lifted, 8, axis=1):
+        assert (cell < 200).any(-1).mean() > 0.005  # something is drawn in every cell
+    generated = cv2.imread(str(tmp_path / "pictures" / "text-step-000006.png"))
+    assert generated.shape == (4 * 2 * 160, 4 * 2 * 160, 3)
