@@ -33,6 +33,7 @@ STAGES = (
     "pose",
     "masks",
     "track",
+    "overlays",
     "caption",
     "audit",
 )

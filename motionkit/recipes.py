@@ -37,17 +37,21 @@ STEPS: dict[str, str] = {
     "pose": "motionkit.stages.pose:Pose",
     "masks": "motionkit.stages.masks:Masks",
     "track": "motionkit.stages.track:Track",
+    "overlays": "motionkit.stages.overlays:Overlays",
     "caption": "motionkit.stages.caption:Caption",
     "audit": "motionkit.stages.audit:Audit",
     "shards": "motionkit.pipeline:ShardOptions",
     "train.k2m": "motionkit.training.k2m_config:K2MTrainConfig",
     "train.evaluator": "motionkit.training.evaluator_config:EvaluatorTrainConfig",
+    "train.lang2motion": "motionkit.training.lang2motion_config:Lang2MotionTrainConfig",
+    "evaluate.lang2motion": "motionkit.trajectories:Lang2MotionEvaluation",
     "report": "motionkit.pipeline:ReportOptions",
 }
 #: Steps whose section is nested and read by a function of their own.
 READERS: dict[str, str] = {
     "train.k2m": "motionkit.training.k2m_config:from_table",
     "train.evaluator": "motionkit.training.evaluator_config:from_table",
+    "train.lang2motion": "motionkit.training.lang2motion_config:from_table",
 }
 #: Sections that are not steps.
 SETTINGS: dict[str, str] = {"engine": "motionkit.engines.local:EngineOptions"}
@@ -109,8 +113,8 @@ def load_recipe(name_or_path: str, settings: Sequence[str] = ()) -> Recipe:
     title = str(data.pop("title", path.stem))
     sections: dict[str, Any] = {}
     for key, value in data.items():
-        if key == "train" and isinstance(value, dict):
-            sections.update({f"train.{model}": table for model, table in value.items()})
+        if key in ("train", "evaluate") and isinstance(value, dict):
+            sections.update({f"{key}.{model}": table for model, table in value.items()})
         else:
             sections[key] = value
     for section, value in sections.items():

@@ -339,6 +339,18 @@ TABLES: Final[Mapping[str, pa.Schema]] = {
         backend=pa.string(),
         precision=pa.string(),
     ),
+    # overlays; an item is a clip with tracks
+    "overlays": _schema(
+        video_id=pa.string(),
+        clip_id=pa.string(),
+        frames=pa.int32(),  # T
+        dim=pa.int32(),
+        features=array(pa.float32(), "T,dim", "picture feature of each overlay frame, length 1"),
+        colour=pa.string(),
+        opacity=pa.float64(),
+        backend=pa.string(),
+        precision=pa.string(),
+    ),
     # caption; an item is a clip
     "captions": _schema(
         video_id=pa.string(),

@@ -132,6 +132,7 @@ _ITEMS: dict[str, dict[str, Callable[[RowIndex], NDArray[np.uint64]]]] = {
     "keypoints": {"verdicts": _listed("candidates", "clip_id", kept=True)},
     "tracks": {"keypoints": _with_outcome("kept"), "expressions": _column("clip_id")},
     "masks": {"keypoints": _with_outcome("kept")},
+    "overlays": {"tracks": _with_outcome("kept")},
     "captions": {"keypoints": _with_outcome("kept")},
     "audits": {"captions": _with_outcome("kept")},
 }

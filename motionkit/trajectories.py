@@ -56,6 +56,8 @@ def train_lang2motion(
     folder = shards or workspace.path / "shards"
     open_shards(folder)  # a missing or damaged set is told before torch is loaded
     target = out or workspace.path / "models" / MODEL
+    if overlays is None and shards is None:
+        overlays = export_overlays(workspace)
 
     def log(row: dict[str, Any]) -> None:
         if progress is not None:
@@ -72,6 +74,36 @@ def train_lang2motion(
     if made.stopped_early:
         line += "; stopped early by max_minutes: run again to go on"
     return StepResult("train.lang2motion", dataclasses.asdict(made), line)
+
+
+def export_overlays(workspace: Workspace) -> Path | None:
+    """The table `overlays` as features beside the shards (`shards.overlays`); their folder, or
+    None where that stage has not run. What is there already is not written again."""
+    from motionkit.records import unflatten
+    from motionkit.shards.overlays import FOLDER, write_overlays
+    from motionkit.stage import has_run
+
+    if not has_run(workspace, "overlays"):
+        return None
+    run = workspace.fingerprint("overlays")
+    first = next(workspace.rows("overlays", ["dim", "colour", "opacity", "backend"]), None)
+    if first is None:
+        return None
+    from motionkit.backends.image_encoder import image_encoder
+
+    def features() -> Any:
+        for row in workspace.rows("overlays", ["clip_id", "dim", "features"]):
+            yield row["clip_id"], unflatten(row["features"], -1, int(row["dim"]))
+
+    drawing = {"colour": first["colour"], "opacity": first["opacity"], "run": run}
+    made = write_overlays(
+        workspace.path / FOLDER,
+        image_encoder(first["backend"]).identity(),
+        drawing,
+        int(first["dim"]),
+        features(),
+    )
+    return made.path
 
 
 def evaluate_lang2motion(

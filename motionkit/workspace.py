@@ -68,6 +68,7 @@ STAGE_OF = {
     "keypoints": "pose",
     "masks": "masks",
     "tracks": "track",
+    "overlays": "overlays",
     "captions": "caption",
     "audits": "audit",
 }

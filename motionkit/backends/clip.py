@@ -108,30 +108,42 @@ class ClipImages(_Clip):
 
     def encode(self, images: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
         """Features [N, dim] of length 1; ValueError for what is no uint8 [H, W, 3]."""
-        import torch
+        _check_pictures(images)  # all of them, before the first is encoded
+        step = BATCH if devices.current().is_cuda else 1
+        rows = np.zeros((len(images), self.dim), np.float32)
+        for start in range(0, len(images), step):
+            rows[start : start + step] = self.features(self.prepare(images[start : start + step]))
+        return rows
 
-        for image in images:
-            if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
-                raise ValueError(
-                    f"a picture is uint8 [H, W, 3] RGB, not {image.dtype} {list(image.shape)}"
-                )
-        model = self._loaded()
+    def prepare(self, images: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
+        """Pictures as the model takes them, [N, 3, S, S]; loads no weights. ValueError as
+        `encode`."""
+        _check_pictures(images)
         if self._processor is None:
             self._processor = _processor(self.files.path)
-        rows = np.zeros((len(images), self.dim), np.float32)
-        step = BATCH if devices.current().is_cuda else 1
+        # The axes are named: a picture of 3 rows would be taken for three channels.
+        made = self._processor(
+            images=list(images), return_tensors="np", input_data_format="channels_last"
+        )
+        pixels: NDArray[np.float32] = np.asarray(made["pixel_values"], np.float32)
+        return pixels
+
+    def features(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Features [N, dim] of length 1 of prepared pictures, all in one call."""
+        import torch
+
+        model = self._loaded()
         with torch.inference_mode():
-            for start in range(0, len(images), step):
-                # The axes are named: a picture of 3 rows would be taken for three channels.
-                made = self._processor(
-                    images=list(images[start : start + step]),
-                    return_tensors="pt",
-                    input_data_format="channels_last",
-                )
-                pixels = made["pixel_values"].to(model.device)
-                found = pooled(model.get_image_features(pixel_values=pixels))
-                rows[start : start + step] = _unit(found)
-        return rows
+            given = torch.from_numpy(np.ascontiguousarray(pixels)).to(model.device)
+            return _unit(pooled(model.get_image_features(pixel_values=given)))
+
+
+def _check_pictures(images: Sequence[NDArray[np.uint8]]) -> None:
+    for image in images:
+        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
+            raise ValueError(
+                f"a picture is uint8 [H, W, 3] RGB, not {image.dtype} {list(image.shape)}"
+            )
 
 
 def pooled(answer: Any) -> Any:

@@ -254,6 +254,33 @@ def track(
 
 
 @app.command(epilog=STEP_EPILOG)
+def overlays(
+    context: typer.Context,
+    encoder: Annotated[
+        str | None, typer.Option(help="clip:OWNER/NAME, the one that training uses.")
+    ] = None,
+    colour: Annotated[
+        str | None,
+        typer.Option(help="Of the trails: cyan, blue, white, red, green, yellow, black."),
+    ] = None,
+    opacity: Annotated[float | None, typer.Option(min=0, max=1, help="Of the trails.")] = None,
+    settings: Settings = None,
+    workers: Workers = 0,
+    timeout: Timeout = 900.0,
+    device: Device = "auto",
+    precision: Precision = "auto",
+    batch: Batch = 0,
+) -> None:
+    """Draw the tracks on their frames and keep CLIP's features of them, for Lang2Motion.
+
+    Example: motionkit overlays --colour cyan --opacity 0.5
+    """
+    given = {"encoder": encoder, "colour": colour, "opacity": opacity}
+    engine = EngineOptions(workers, timeout, device=device, precision=precision, batch=batch)
+    run_command(context, "overlays", given, settings, engine)
+
+
+@app.command(epilog=STEP_EPILOG)
 def caption(
     context: typer.Context,
     source: Annotated[

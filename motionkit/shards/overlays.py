@@ -85,9 +85,9 @@ def write_overlays(
 
 
 def find_overlays(folder: Path, encoder: Mapping[str, str]) -> list[OverlaySet]:
-    """The sets below ``folder`` made by this encoder, by their drawing."""
+    """The sets below ``folder`` (or the one that it is) made by this encoder, by their drawing."""
     found = []
-    for path in sorted(folder.glob(f"*/{_ABOUT}")):
+    for path in sorted({*folder.glob(_ABOUT), *folder.glob(f"*/{_ABOUT}")}):
         try:
             about = json.loads(path.read_text("utf-8"))
             made = OverlaySet(path.parent, about["encoder"], about["drawing"], int(about["dim"]))

@@ -157,6 +157,12 @@ def load_items(
             points = normalised(tracks.points, sample.width, sample.height)
             points, visible, real = fitted(points, tracks.visible, frames, length)
             found = images.get(sample.sample_id) if images is not None else None
+            if found is not None and len(found) != len(tracks.points):
+                raise TrainingError(
+                    f"sample {sample.sample_id} has {len(tracks.points)} tracked frames and "
+                    f"picture features of {len(found)}.",
+                    hint="they are of other tracks: run 'motionkit overlays' again",
+                )
             pictures = None if found is None else _fitted_images(found, real, length)
             size = (sample.width, sample.height)
             items[key] = TrackItem(
