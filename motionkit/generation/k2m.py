@@ -156,7 +156,11 @@ class K2MGenerator:
                 names.setdefault(text, len(names))
         encoded = torch.from_numpy(self.encoder.encode(list(names)))
         features = encoded.to(self.config.device)
-        predicted = predicted_lengths(self.model, features).clamp(min=_SHORTEST).tolist()
+        # one by one: a text's length must not hang on the last bits of a batch
+        predicted = [
+            max(_SHORTEST, int(predicted_lengths(self.model, feature[None])))
+            for feature in features
+        ]
         made = []
         for prompt, seed in itertools.product(prompts, seeds):
             rows = [names[text] for text in prompt.texts]
@@ -251,13 +255,18 @@ def generate_many(
 
     A sample is the one that its seed gives alone. Prompts that give no motion come out as
     `FailedPrompt`; the others go on. All are listed in ``out``/generated.jsonl with their files,
-    settings and the checkpoint's hash. UsageError for an unknown format or settings.
+    settings and the checkpoint's hash. UsageError for an unknown format, or motion around it that
+    cannot be used.
     """
     check_formats(formats)
     if samples < 1 or not 0 <= seed < 2**63 - samples:
         raise UsageError("samples start at 1 and seeds at 0.")
-    return _run(K2MGenerator(checkpoint, config), prompts, out, range(seed, seed + samples),
-                formats, around)  # fmt: skip
+    generator = K2MGenerator(checkpoint, config)
+    try:
+        frame = None if around is None else generator.frame(around)
+    except InputError as error:
+        raise UsageError(error.message, hint=error.hint) from error
+    return _run(generator, prompts, out, range(seed, seed + samples), formats, frame)
 
 
 def _run(
@@ -266,9 +275,8 @@ def _run(
     out: Path,
     seeds: Sequence[int],
     formats: Sequence[str],
-    around: Around | None,
+    frame: Frame | None,
 ) -> Iterator[GeneratedMotion | FailedPrompt]:
-    frame = None if around is None else generator.frame(around)
     manifest = Manifest(out)
     waiting = iter(prompts)
     block = max(1, 4 * generator.config.batch // len(seeds))

@@ -239,6 +239,8 @@ class TextToTokens(nn.Module):
         self.residual = ResidualTransformer(config.transformer, quantiser.codes, quantiser.layers)
         self.length = ChoicePredictor(config.transformer, config.transformer.max_tokens)
         self.view = ChoicePredictor(config.transformer, VIEWS)
+        #: Tokens of the longest motion.
+        self.longest = config.transformer.max_tokens
         self.sampled_layers = config.transformer.sampled_layers or quantiser.layers
 
     def fit_text(self, features: Tensor) -> None:
