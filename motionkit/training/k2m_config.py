@@ -12,6 +12,7 @@ from motionkit.errors import UsageError
 from motionkit.models.k2m.config import PRESETS, K2MConfig
 from motionkit.models.k2m.cycle import CycleConfig
 from motionkit.models.k2m.losses import LossConfig
+from motionkit.models.k2m.refine import RefineConfig
 from motionkit.training.options import RunOptions, StageOptions
 
 T = TypeVar("T")
@@ -55,6 +56,25 @@ class TokenizerTraining(StageOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
+class DistilTraining(StageOptions):
+    """The second round of lifting, from the first one's own refined answers (`k2m_distil`)."""
+
+    steps: int = 0
+    """0: no second round."""
+    learning_rate: float = 1e-3
+    """Peak."""
+    share: float = 1.0
+    """Windows of labels in a draw for each real one."""
+    weight: float = 1.0
+    """On the labels' distance in metres × 10."""
+    most_clips: int = 5000
+    """Clips that are refined for labels, spread evenly over the set."""
+    refine: RefineConfig = field(default_factory=RefineConfig)
+    view: CycleConfig = field(default_factory=CycleConfig)
+    """How a label's new view differs from its own (weight and start have no meaning here)."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class TextTraining(StageOptions):
     """Stage 2: masked and residual transformers and the length predictor, step by step together."""
 
@@ -85,6 +105,7 @@ class K2MTrainConfig(RunOptions):
     """Changes to the preset, nested as in `models.k2m.config` (table [train.k2m.model])."""
     seed: int = 0
     tokenizer: TokenizerTraining = field(default_factory=TokenizerTraining)
+    distil: DistilTraining = field(default_factory=DistilTraining)
     text: TextTraining = field(default_factory=TextTraining)
 
     def sizes(self) -> K2MConfig:

@@ -81,9 +81,7 @@ class Encoder(nn.Module):
         self.plain = nn.Linear((17 * _JOINT_FEATURES + _ROOT_FEATURES) * self.patch, config.width)
         self.blocks = nn.ModuleList(ResidualBlock(config.width, 3**i) for i in range(config.blocks))
         self.halve = nn.ModuleList(Halve(config.width) for _ in range(halvings))
-        self.leave = nn.Sequential(
-            nn.LayerNorm(config.width), nn.Linear(config.width, config.quantiser.dim)
-        )
+        self.leave = nn.Linear(config.width, config.quantiser.dim)
         self.scale = nn.LayerNorm(config.quantiser.dim, elementwise_affine=False)
 
     def forward(self, seen: Observation) -> tuple[Tensor, Tensor]:

@@ -13,8 +13,12 @@ import torch
 from torch import Tensor
 
 from motionkit.bodies.rotations_torch import pitch_matrix, yaw_matrix
-from motionkit.models.k2m.observe import Observation, masked_mean
+from motionkit.models.k2m.observe import masked_mean
 from motionkit.models.k2m.tokenizer import Lifted, Placed, Tokenizer
+
+#: Standard deviations of the changes of the ten shape values (`skeleton.SHAPE_NAMES`). Shoulder and
+#: hip width differ most: people by a tenth, skeletons by where they put the joints.
+PROPORTIONS = (1.0, 1.0, 1.0, 1.0, 4.0, 2.5, 1.0, 1.0, 1.5, 1.5)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,28 +34,26 @@ class CycleConfig:
     unseen: float = 0.05
     """Share of second-view keypoints hidden."""
     proportions: float = 1.0
-    """Standard deviation of the change of every shape value; 0 keeps the body."""
+    """How far shape values change, in `PROPORTIONS`; 0 keeps the body."""
     start: int = 250
     """First step; the reprojection must have settled."""
 
 
 @torch.no_grad()
-def second_view(
-    model: Tokenizer, seen: Observation, lifted: Lifted, config: CycleConfig
-) -> tuple[Tensor, Placed]:
+def second_view(model: Tokenizer, lifted: Lifted, config: CycleConfig) -> tuple[Tensor, Placed]:
     """M_2D [B, F, 18, 3] of the lifted motion from a new side, and the motion as placed there.
 
     Draws from torch's global generator.
     """
-    batch = len(seen.height)
-    device = seen.height.device
+    batch, device = len(lifted.betas), lifted.betas.device
     low, high = (torch.deg2rad(torch.tensor(v)).item() for v in config.tilt_deg)
     turn = torch.rand(batch, device=device) * (2 * torch.pi)
     tilt = low + (high - low) * torch.rand(batch, device=device)
     # camera frame: y is down, so lifting the camera turns the scene about x by +elevation
     level = pitch_matrix(torch.full_like(tilt, -(low + high) / 2))
     rotate = pitch_matrix(tilt) @ yaw_matrix(turn.sin(), turn.cos()) @ level  # [B, 3, 3]
-    betas = lifted.betas + config.proportions * torch.randn(batch, 10, device=device)
+    change = lifted.betas.new_tensor(PROPORTIONS) * torch.randn(batch, 10, device=device)
+    betas = lifted.betas + config.proportions * change
     # The path is a line in the old picture; in the new one the body stays in place.
     turned = replace(
         lifted,

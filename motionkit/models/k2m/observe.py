@@ -21,7 +21,7 @@ CUE_FRAMES = 9
 HIP_FRAMES = 5
 #: Hann width over the keypoints themselves. Frame-to-frame noise of pose estimators would
 #: otherwise decide the sign of every L1 velocity gradient, and drown the motion in it.
-INPUT_FRAMES = 5
+INPUT_FRAMES = 3
 #: Longer clips are smoothed tap by tap: the filter as one matrix grows with the square.
 _BAND_FRAMES = 512
 

@@ -21,14 +21,19 @@ from motionkit.bodies.rotations_torch import (
 )
 from motionkit.models.k2m.adapter import SPREAD, Encoder, standing
 from motionkit.models.k2m.config import TokenizerConfig
-from motionkit.models.k2m.layers import Double, ResidualBlock
+from motionkit.models.k2m.layers import ResidualBlock
 from motionkit.models.k2m.observe import Observation, masked_mean, observe, smooth
+from motionkit.models.k2m.precision import in_full
 from motionkit.models.k2m.quantiser import Quantised, ResidualQuantiser
 
 #: Metres of a standing body's visible height (eyes to ankles): ties pixels to metres.
 VISIBLE_HEIGHT_M = 1.55
-#: Largest absolute shape value; one unit is about 5 % of a bone's length.
-BETA_MAX = 4.0
+#: Largest absolute shape value; one unit is about 5 % of a bone's length. Skeletons of motion
+#: capture put their shoulders 0.20 to 0.35 m apart: less room, and collars and arms are bent
+#: to make up for it.
+BETA_MAX = 14.0
+#: Shape values a unit of the decoder's output.
+_BETA_SCALE = 4.0
 #: The pose box is a little wider than the anatomical limits, so that the pose loss has a say.
 LIMIT_MARGIN = 0.1
 
@@ -83,12 +88,13 @@ class Decoder(nn.Module):
         super().__init__()
         self.enter = nn.Linear(config.quantiser.dim, config.width)
         self.blocks = nn.ModuleList(ResidualBlock(config.width, 3**i) for i in range(config.blocks))
-        doublings = config.down.bit_length() - 1
-        self.doublings = nn.ModuleList(Double(config.width) for _ in range(doublings))
-        self.mix = nn.Sequential(
-            nn.LayerNorm(config.width), nn.Linear(config.width, 2 * config.width), nn.GELU()
-        )
-        self.leave = nn.Linear(2 * config.width, sum(_PARTS.values()))
+        # A line of linear layers leads from the latent to every frame, and the blocks add to it:
+        # where each step passed through norms and nonlinear layers alone, the picture took four
+        # times as many steps to come back.
+        self.down = config.down
+        self.expand = nn.Linear(config.width, config.down * config.width)
+        self.fine = ResidualBlock(config.width, 1)
+        self.leave = nn.Linear(config.width, sum(_PARTS.values()))
         self.smooth_frames = config.smooth_frames
         low, high = (torch.tensor(v, dtype=torch.float32).flatten() for v in pose_limits())
         half = (high - low) / 2 * (1 + LIMIT_MARGIN)
@@ -111,10 +117,16 @@ class Decoder(nn.Module):
         x = self.enter(latent)
         for block in self.blocks:
             x = block(x, keep)
-        for double in self.doublings:
-            x, keep = double(x, keep)
+        x = self.expand(x).unflatten(-1, (self.down, -1)).flatten(1, 2)
+        keep = keep.repeat_interleave(self.down, 1)
+        x = self.fine(x, keep)
+        return self._read_off(self.leave(x).float(), keep.float())
+
+    @in_full
+    def _read_off(self, out: Tensor, keep: Tensor) -> Lifted:
+        """The last layer's numbers [B, F, C] as a motion; ``keep`` [B, F, 1] marks real frames."""
         frames = keep.squeeze(-1) > 0
-        out = smooth(self.leave(self.mix(x)), frames, self.smooth_frames)
+        out = smooth(out, frames, self.smooth_frames)
         pose, tilt, yaw, path, offset, betas, flat = out.split(list(_PARTS.values()), -1)
         pose = (self.low + self.reach * (1 + torch.tanh(pose))).unflatten(-1, (23, 3))
         yaw = yaw + torch.where(frames, 0.0, 1.0)[..., None]  # any direction, on padding
@@ -132,7 +144,7 @@ class Decoder(nn.Module):
             path=torch.stack([across, path[..., 1] * 0.3], -1),
             offset=offset * 0.1,
             depth=path[..., 2],
-            betas=BETA_MAX * torch.tanh(shape / BETA_MAX),
+            betas=BETA_MAX * torch.tanh(_BETA_SCALE * shape / BETA_MAX),
             flat=standing(flat) + SPREAD * flat.unflatten(-1, (17, 2)),
         )
 
@@ -148,6 +160,7 @@ class Tokenizer(nn.Module):
         self.decoder = Decoder(config)
         self.body = TorchBody()
 
+    @in_full
     def observe(self, m2d: Tensor, real: Tensor) -> Observation:
         """Normalises M_2D [B, F, 18, 3] in pixels; F must be a multiple of ``down``."""
         return observe(m2d, real, confidence=self.config.confidence)
@@ -161,6 +174,7 @@ class Tokenizer(nn.Module):
         latent, real = self.encoder(seen)
         return self.quantiser(latent, real)
 
+    @in_full
     def place(
         self,
         lifted: Lifted,
