@@ -96,3 +96,11 @@ def test_what_stays_for_the_backward_pass(monkeypatch: pytest.MonkeyPatch) -> No
     assert "aten::_scaled_dot_product_attention_math" not in names
     least, _ = kept(small(checkpoint=True), x, real)
     assert least < 4 * 2 + 3 < cheap < 4 * 6 + 3 < whole < 4 * 12 + 5
+
+
+def test_compiles_as_one_graph_with_what_is_computed_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dstformer, "GROUP", 2 * 12 * 6 * 32)
+    model, (x, real) = small(checkpoint=True), batch()
+    expected = model(x, real)
+    got = torch.compile(model, backend="eager", fullgraph=True)(x, real)
+    torch.testing.assert_close(got[real], expected[real])
