@@ -28,6 +28,7 @@ NAMES: dict[str, list[str]] = {
     "kill_resume": [],
     "captioner_faults": [],
     "k2m_small": [],
+    "train_speed": [],
     "rvq_speed": [],
     "generation_speed": ["--rounds", "5"],
     "adapter_memory": ["--batch", "16"],

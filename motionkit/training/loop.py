@@ -64,7 +64,7 @@ class Clock:
         return self.minutes is not None and self.seconds() > 60 * self.minutes
 
 
-class _Step(nn.Module):
+class StepModule(nn.Module):
     """Forward of one draw: what several devices wrap is a module that computes the loss."""
 
     def __init__(self, task: Task[Any], model: nn.Module, ranks: Ranks) -> None:
@@ -74,6 +74,7 @@ class _Step(nn.Module):
     def forward(
         self, tensors: Mapping[str, Tensor], ids: tuple[str, ...], step: int
     ) -> tuple[Tensor, dict[str, Tensor]]:
+        """`Task.loss` of a batch, in the precision of the run."""
         with self.ranks.autocast():
             return self.task.loss(self.model, Batch(tensors, ids), step)
 
@@ -98,7 +99,7 @@ def fit(
     TrainingError, with the samples' ids, before a loss or gradient that is not finite reaches
     the weights, and UsageError where the checkpoint is of another training.
     """
-    module = ranks.wrap(_Step(task, model, ranks))
+    module = ranks.wrap(StepModule(task, model, ranks))
     state = StageState.begin(model, stage, options)
     _resume(state, place, ranks, log, best)
     saved = state.step
