@@ -317,12 +317,13 @@ def train_k2m(
     folder = shards or workspace.path / "shards"
     open_shards(folder)  # a missing or damaged set is told before torch is loaded
     target = out or workspace.path / "models" / "k2m"
-    first, second = config.tokenizer.steps, config.text.steps
+    stages = {name: getattr(config, name).steps for name in ("tokenizer", "distil", "text")}
+    before = {name: sum(list(stages.values())[:i]) for i, name in enumerate(stages)}
 
     def log(row: dict[str, Any]) -> None:
         if progress is not None:
-            done = int(row["step"]) + (first if row["stage"] == "text" else 0)
-            progress("train k2m", done, first + second)
+            done = before[row["stage"]] + int(row["step"])
+            progress("train k2m", done, sum(stages.values()))
 
     made = train(config, shards=folder, out=target, resume=resume, log=log)
     summary = dataclasses.asdict(made)
