@@ -8,7 +8,6 @@ cannot be lifted is listed with its reason, and the others go on.
 from __future__ import annotations
 
 import dataclasses
-import importlib
 import json
 import math
 import os
@@ -18,19 +17,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from motionkit.bodies.motion import BodyMotion
 from motionkit.errors import InputError, UsageError
 from motionkit.file_hash import sha256_of
 from motionkit.generation.lift_inputs import KeypointClip, UnreadClip, at_rate, check
-from motionkit.generation.world import to_world
+from motionkit.generation.lift_outputs import Fit, fit_of, write_clip
 
 if TYPE_CHECKING:
     from motionkit.models.k2m.observe import Observation
     from motionkit.models.k2m.tokenizer import Lifted, Tokenizer
 
-Float = NDArray[np.float64]
 Progress = Callable[[str, int, int], None]
 
 FORMATS = ("npz", "bvh", "glb", "mp4")
@@ -256,69 +252,13 @@ def _lift_batch(
 
 
 def _refined(tokenizer: Tokenizer, seen: Observation, lifted: Lifted, steps: int) -> Lifted:
-    try:
-        refine = importlib.import_module("motionkit.models.k2m.refine").refine
-    except ImportError as error:
-        raise UsageError("this motionkit has no refinement.", hint="leave --refine out") from error
+    from motionkit.models.k2m.refine import RefineConfig, refine
+
     device = next(tokenizer.parameters()).device
-    there = [
-        type(part)(**{k: v.to(device) for k, v in vars(part).items()}) for part in (seen, lifted)
-    ]
-    made = refine(tokenizer, there[0], there[1], steps=steps)
+    there = type(seen)(**{k: v.to(device) for k, v in vars(seen).items()})
+    start = type(lifted)(**{k: v.to(device) for k, v in vars(lifted).items()})
+    made = refine(tokenizer, there, start, RefineConfig(steps=steps))
     return type(made)(**{k: v.detach().cpu() for k, v in vars(made).items()})
-
-
-@dataclass(frozen=True)
-class Fit:
-    """How a lifted clip sits in front of its camera."""
-
-    joints: Float
-    """[F, 24, 3] metres, camera frame: x right, y down, z forward."""
-    points: Float
-    """[F, 17, 3] COCO points, likewise."""
-    gap_px: Float
-    """[F] mean distance of the seen keypoints from the projection; nan where none is seen."""
-    seen: Float
-    """[F] share of the keypoints that are seen."""
-    facing_deg: Float
-    """[F] 0 at the camera, +90 the picture's right."""
-    height_px: float
-    """Pixels a body height."""
-
-
-def fit_of(
-    tokenizer: Tokenizer, m2d: NDArray[np.float32], seen: Observation, lifted: Lifted
-) -> Fit:
-    """Projects a lifted clip (batch of one, CPU) and holds it against its keypoints."""
-    import torch
-
-    from motionkit.models.k2m.ensemble import facing
-
-    with torch.no_grad():
-        placed = _on_cpu(tokenizer).place(lifted, seen.height, seen.centre, seen.size)
-        pixels = seen.pixels(placed.pixels)[0].double().numpy()
-        turn = facing(lifted.root)[0].double().numpy()
-    gap = np.linalg.norm(pixels - m2d[:, :17, :2], axis=-1)
-    measured = seen.seen[0].numpy()
-    count = measured.sum(1)
-    total = np.where(measured, gap, 0.0).sum(1)
-    return Fit(
-        joints=placed.joints[0].double().numpy(),
-        points=placed.points[0].double().numpy(),
-        gap_px=np.where(count > 0, total / np.maximum(count, 1), np.nan),
-        seen=measured.mean(1),
-        facing_deg=np.degrees(np.arctan2(turn[:, 0], turn[:, 1])),
-        height_px=float(seen.height[0]),
-    )
-
-
-def _on_cpu(tokenizer: Tokenizer) -> Tokenizer:
-    """A tokeniser that places on the CPU: placing has no weights, only the body's constants."""
-    if next(tokenizer.parameters()).device.type == "cpu":
-        return tokenizer
-    from motionkit.models.k2m.tokenizer import Tokenizer as Fresh
-
-    return Fresh(tokenizer.config)
 
 
 def _write(
@@ -330,36 +270,20 @@ def _write(
     options: LiftOptions,
     model: str,
 ) -> LiftRow:
-    from motionkit.bodies.export import write_bvh, write_npz
-
+    """All files of a clip; the report is gone first, and the last to appear."""
     clip = work.clip
+    report = out / f"{clip.name}.lift.json"
     fit = fit_of(tokenizer, clip.m2d, seen, lifted)
-    motion = to_world(lifted)
-    if not (np.isfinite(motion.poses).all() and np.isfinite(motion.trans).all()):
-        raise InputError("lift-not-finite", f"{clip.name}: the lifted motion is not finite")
     place = {form: out / f"{clip.name}.{form}" for form in options.formats}
-    (out / f"{clip.name}.lift.json").unlink(missing_ok=True)  # until its files are new
-    note = ""
-    if "npz" in place:
-        write_npz(motion, place["npz"], extra=_extra(clip, fit, lifted, options, model))
-    if "bvh" in place:
-        write_bvh(motion, place["bvh"])
-    if "glb" in place:
-        _write_glb(motion, place["glb"])
-    if "mp4" in place:
-        from motionkit.generation.lift_film import write_film
-
-        note = write_film(clip, motion, fit.joints, place["mp4"])
+    about = {"model": model, "options": json.dumps(options.of_numbers(), sort_keys=True)}
+    report.unlink(missing_ok=True)
+    note = write_clip(clip, fit, lifted, place, camera=options.camera, about=about)
     row = _row(clip.name, fit, tuple(p.name for p in place.values()), note)
     text = json.dumps({**work.facts, "row": dataclasses.asdict(row)}, indent=1)
-    part = out / f"{clip.name}.lift.json.part"
+    part = report.with_name(report.name + ".part")
     part.write_text(text + "\n", "utf-8")
-    os.replace(part, out / f"{clip.name}.lift.json")  # noqa: PTH105
+    os.replace(part, report)  # noqa: PTH105
     return row
-
-
-def _write_glb(motion: BodyMotion, path: Path) -> None:
-    importlib.import_module("motionkit.bodies.gltf").write_glb(motion, path)
 
 
 def _row(name: str, fit: Fit, files: tuple[str, ...], note: str) -> LiftRow:
@@ -376,28 +300,3 @@ def _row(name: str, fit: Fit, files: tuple[str, ...], note: str) -> LiftRow:
         files=files,
         note=note,
     )
-
-
-def _extra(
-    clip: KeypointClip, fit: Fit, lifted: Lifted, options: LiftOptions, model: str
-) -> dict[str, NDArray[Any]]:
-    """What the .npz of a lifted clip holds beside the motion."""
-    frames = len(clip.m2d)
-    extra: dict[str, NDArray[Any]] = {
-        "m2d": clip.m2d.astype(np.float32),
-        "times_s": np.arange(frames) / clip.fps,
-        "confidence": fit.seen.astype(np.float32),
-        "reprojection_px": fit.gap_px.astype(np.float32),
-        "height_px": np.array(fit.height_px),
-        "facing_deg": fit.facing_deg.astype(np.float32),
-        "model": np.array(model),
-        "options": np.array(json.dumps(options.of_numbers(), sort_keys=True)),
-    }
-    extra |= {name: np.array(value) for name, value in sorted(clip.origin.items())}
-    if clip.film is not None:
-        extra["ordinals"] = clip.film.ordinals.astype(np.int32)
-    if options.camera:
-        extra["joints_camera"] = fit.joints.astype(np.float32)
-        extra["points_camera"] = fit.points.astype(np.float32)
-        extra["root_camera"] = lifted.root[0].numpy().astype(np.float32)
-    return extra

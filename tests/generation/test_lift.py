@@ -12,6 +12,7 @@ pytest.importorskip("safetensors")
 
 from motionkit.bodies.bvh import read_bvh  # noqa: E402
 from motionkit.bodies.export import read_npz  # noqa: E402
+from motionkit.bodies.gltf_read import read_glb  # noqa: E402
 from motionkit.errors import InputError, UsageError  # noqa: E402
 from motionkit.generation.lift import LiftOptions, LiftSummary, lift  # noqa: E402
 from motionkit.generation.lift_inputs import (  # noqa: E402
@@ -49,7 +50,7 @@ def test_the_npz_holds_the_motion_its_source_and_how_well_it_fits(
     m2d[4, :, 2] = 0  # nobody is seen in one frame
     made = run(
         model, tmp_path, KeypointClip("a", m2d, 30.0, {"clip_id": "id-a"}),
-        options=LiftOptions(formats=("npz", "bvh"), camera=True),
+        options=LiftOptions(formats=("npz", "bvh", "glb"), camera=True),
     )  # fmt: skip
     assert [row.outcome for row in made.rows] == ["lifted"]
     with np.load(tmp_path / "a.npz") as file:
@@ -66,6 +67,7 @@ def test_the_npz_holds_the_motion_its_source_and_how_well_it_fits(
     assert np.allclose(motion.joints(), found["joints"], atol=1e-4)
     assert motion.joints()[0, 0, [0, 2]] == pytest.approx([0, 0], abs=1e-5)
     assert read_bvh(tmp_path / "a.bvh").positions().shape[0] == 30
+    assert np.allclose(read_glb(tmp_path / "a.glb").joints(), found["joints"], atol=1e-4)
 
 
 def test_the_reported_error_is_that_of_the_projected_joints(model: Path, tmp_path: Path) -> None:
@@ -159,6 +161,15 @@ def test_options_change_the_motion(options: LiftOptions, model: Path, tmp_path: 
     plain, other = (read_npz(tmp_path / n / "a.npz") for n in ("plain", "other"))
     assert plain.poses.shape == other.poses.shape
     assert not np.allclose(plain.poses, other.poses, atol=1e-4)
+
+
+def test_refining_brings_the_motion_closer_to_the_keypoints(model: Path, tmp_path: Path) -> None:
+    plain = run(model, tmp_path / "plain", clip(frames=20)).rows[0]
+    options = replace(PLAIN, refine=15)
+    refined = run(model, tmp_path / "refined", clip(frames=20), options=options).rows[0]
+    assert plain.error_percent is not None
+    assert refined.error_percent is not None
+    assert refined.error_percent < 0.8 * plain.error_percent
 
 
 def test_another_rate_is_lifted_at_thirty_frames_a_second(model: Path, tmp_path: Path) -> None:
