@@ -49,19 +49,20 @@ class JointRange:
 #: Middle joints and the left one of each pair; the right side is mirrored.
 RANGES: dict[str, JointRange] = {
     "left_hip": JointRange(
-        (-2.35, 0.7), (-0.8, 0.9), (-0.5, 1.0),
+        (-2.45, 0.7), (-0.8, 0.9), (-0.55, 1.0),
         "-x lifts the thigh forward, +y turns it out, +z spreads",
         "textbook: flexion 120°, extension 30°, rotation 45° each way, abduction 45°, "
-        "adduction 30°; flexion and rotation widened by DeepMimic (roll, side flip), spreading "
-        "with a bent hip by textbook (splits of a squat)",
+        "adduction 30°; flexion widened by our own kicks and DeepMimic (roll), rotation by "
+        "DeepMimic (side flip), spreading for bent hips",
     ),
     "left_knee": JointRange(
         (-0.09, 2.5), (-0.2, 0.2), (-0.15, 0.15),
         "+x bends the shin back; the leg is straight at -0.09 (the rest pose is bent by 5°)",
-        "textbook: flexion 140°, extension to straight, a few degrees of play; hinge",
+        "textbook: flexion 140°, extension to straight, a few degrees of play; hinge (DeepMimic "
+        "overstretches it to -0.16, which is left out)",
     ),
     "left_ankle": JointRange(
-        (-0.95, 0.95), (-0.7, 0.85), (-0.8, 0.6),
+        (-1.0, 0.95), (-0.7, 0.9), (-0.85, 0.65),
         "-x lifts the toes, +x points them, y turns and z tilts the foot",
         "textbook: dorsiflexion 20°, plantar flexion 50°, inversion 35°, eversion 15°; all "
         "widened by DeepMimic, whose ankles also take the shin's own turn",
@@ -109,10 +110,10 @@ RANGES: dict[str, JointRange] = {
         "raising and turning make one axis",
     ),
     "left_elbow": JointRange(
-        (-0.15, 0.15), (-2.6, 0.07), (-0.3, 0.3),
+        (-0.15, 0.15), (-2.6, 0.08), (-0.3, 0.3),
         "-y bends the forearm forward; the arm is straight at +0.1 (the rest pose is bent by 6°)",
         "textbook: flexion 150°, extension to straight, carrying angle 15°; hinge (the forearm "
-        "turns at the wrist); DeepMimic reaches +0.07",
+        "turns at the wrist); DeepMimic reaches +0.08",
     ),
     "left_wrist": JointRange(
         (-1.4, 1.4), (-0.6, 0.6), (-1.4, 1.2),

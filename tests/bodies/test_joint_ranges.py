@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -87,3 +89,21 @@ def test_ranges_hold_what_they_were_made_of_and_keep_hinges_closed() -> None:
     outside = share_outside(motion, (low, high))
     assert outside["left_hip"] == 0 and outside["left_knee"] > 0.1
     assert (high > low).all()
+
+
+def test_limits_hold_what_deepmimic_does(real_data: Path) -> None:
+    benchmarks = pytest.importorskip("benchmarks.deepmimic_motions")
+    clips = sorted((real_data / "mocap" / "deepmimic").glob("humanoid3d_*.txt"))
+    motion = np.concatenate([benchmarks.read_deepmimic(clip) for clip in clips])
+    outside = share_outside(motion, pose_limits())
+    assert max(outside.values()) < 0.01  # three axes of 0.5 % at most
+    # a hinge of theirs is a hinge of ours: the other axes hold the rest pose's bend and no more
+    knees = folded(motion)["left_knee"]
+    assert np.abs(knees[:, 1:]).max() < 0.15 and knees[:, 0].max() > 2
+
+
+def test_limits_hold_our_own_motions() -> None:
+    from motionkit.synth.motions import KINDS, motion
+
+    rotations = np.concatenate([motion(kind, seed=0, seconds=2.0).rotations for kind in KINDS])
+    assert max(share_outside(rotations, pose_limits()).values()) < 0.01
