@@ -110,6 +110,23 @@ def evaluate_k2m(
     return report
 
 
+def evaluate_k2m_step(
+    workspace: Workspace, config: Any, *, progress: Progress | None = None
+) -> StepResult:
+    """The recipe's step: the report in the model's folder, and a line."""
+    from motionkit.pipeline import StepResult
+
+    path = workspace.path / "models" / "k2m" / f"evaluation-{config.split}.json"
+    report = evaluate_k2m(workspace.path, config, out=path, progress=progress)
+    truth, made = report["rows"][0]["scores"], report["rows"][-1]["scores"]
+    line = (
+        f"{config.split}: top-1 {_cell(made['top_1'])} (real {_cell(truth['top_1'])}, chance "
+        f"{1 / config.pool:.3f}), FID halves {_cell(made['fid_halves'])} (real "
+        f"{_cell(truth['fid_halves'])}), {path}"
+    )
+    return StepResult("evaluate.k2m", report, line)
+
+
 def table_of(report: dict[str, Any]) -> tuple[list[list[Any]], list[str]]:
     """Rows and headings of the table that people read; chance stands under it."""
     header = ["", "n", *(heading for _, heading in METRICS)]
@@ -133,6 +150,7 @@ def remarks(report: dict[str, Any]) -> list[str]:
         f"{s['distinct_captions']} different captions",
         f"FID halves: a half against the other half of the real set, {s['fid_halves_n']} each; "
         "its ground-truth row is the floor",
+        "still figure: what a motion's length alone says; R-precision counts from there",
         f"Diversity: {s['diversity_pairs']} pairs; embeddings: {s['embedding']} numbers, length 1",
         f"evaluator {e['identity'][:16]}; shards {report['shards']['manifest'][:16]} "
         f"{report['shards']['split']}",

@@ -13,7 +13,7 @@ from motionkit.catalogue import connect, failed_ids
 from motionkit.conditions import select_samples
 from motionkit.engines.local import EngineOptions, Progress, StageSummary, run_stage
 from motionkit.errors import MotionkitError, UsageError
-from motionkit.evaluating import train_evaluator
+from motionkit.evaluating import evaluate_k2m_step, train_evaluator
 from motionkit.intake import INTAKE, again, at_work, intake_steps
 from motionkit.recipes import STEPS, Recipe, build, parameters_of
 from motionkit.run_log import record
@@ -207,6 +207,8 @@ def _run_step(
         return train_evaluator(workspace, parameters, progress=progress)
     if step == "train.lang2motion":
         return train_lang2motion(workspace, parameters, progress=progress)
+    if step == "evaluate.k2m":
+        return evaluate_k2m_step(workspace, parameters, progress=progress)
     if step == "evaluate.lang2motion":
         return evaluate_step(workspace, parameters)
     if step == "report":

@@ -44,6 +44,7 @@ STEPS: dict[str, str] = {
     "train.k2m": "motionkit.training.k2m_config:K2MTrainConfig",
     "train.evaluator": "motionkit.training.evaluator_config:EvaluatorTrainConfig",
     "train.lang2motion": "motionkit.training.lang2motion_config:Lang2MotionTrainConfig",
+    "evaluate.k2m": "motionkit.evaluation.k2m_report:K2MEvaluation",
     "evaluate.lang2motion": "motionkit.trajectories:Lang2MotionEvaluation",
     "report": "motionkit.pipeline:ReportOptions",
 }
@@ -52,6 +53,7 @@ READERS: dict[str, str] = {
     "train.k2m": "motionkit.training.k2m_config:from_table",
     "train.evaluator": "motionkit.training.evaluator_config:from_table",
     "train.lang2motion": "motionkit.training.lang2motion_config:from_table",
+    "evaluate.k2m": "motionkit.evaluation.k2m_report:from_table",
 }
 #: Sections that are not steps.
 SETTINGS: dict[str, str] = {"engine": "motionkit.engines.local:EngineOptions"}

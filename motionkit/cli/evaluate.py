@@ -67,20 +67,17 @@ def evaluate_k2m(
     """
     from motionkit.evaluating import evaluate_k2m as evaluate
     from motionkit.evaluating import remarks, table_of
-    from motionkit.recipes import parse_settings
-    from motionkit.training.k2m_config import changed
+    from motionkit.recipes import parse_settings, step_parameters
 
     console: Console = context.obj
-    from motionkit.evaluation.k2m_report import K2MEvaluation
-
     given = {
         "split": split, "runs": runs, "pool": pool, "generations": generations,
         "lengths": lengths, "reconstruct": reconstruct, "multimodality": multimodality,
         "seed": seed,
     }  # fmt: skip
-    config = changed(
-        K2MEvaluation(), {**given, **parse_settings(settings or [], "evaluate k2m")}, "evaluate k2m"
-    )
+    where = "evaluate k2m"
+    chosen = {**given, **parse_settings(settings or [], where)}
+    config = step_parameters("evaluate.k2m", chosen, where)
     report = evaluate(
         console.workspace_path, config, model=model, evaluator=evaluator, shards=shards, out=out,
         critic=critic, trust_critic=trust_critic, progress=console.progress(),

@@ -21,6 +21,7 @@ from motionkit.backends.text_encoder import TextEncoder
 from motionkit.errors import UsageError
 from motionkit.evaluation.judge import same_encoder
 from motionkit.file_hash import sha256_of
+from motionkit.models.k2m.adapter import standing
 from motionkit.models.k2m.sampling import SamplingConfig, predicted_lengths, sample_tokens
 from motionkit.models.k2m.tokenizer import Lifted, Tokenizer
 from motionkit.models.k2m.transformers import TextToTokens
@@ -107,6 +108,19 @@ def generated(
                 taken(index, lifted, row, sizes[row])
             yield index, m2d
         told(start + len(chosen))
+
+
+def still(frames: int) -> Tensor:
+    """M_2D [F, 18, 3] of a figure that stands still: it says how long it lasts and nothing else.
+
+    Captions go with lengths, and a generated motion is given its clip's: an R-precision is worth
+    what it is above this figure's.
+    """
+    m2d = torch.ones(frames, 18, 3)
+    size = torch.tensor(PICTURE_PX, dtype=torch.float32)
+    m2d[:, :17, :2] = standing(size) * BODY_PX + size / 2
+    m2d[:, 17, :2] = size
+    return m2d
 
 
 def reconstructed(model: K2M, clips: Iterable[Tensor], *, batch: int = 32) -> Iterator[Tensor]:

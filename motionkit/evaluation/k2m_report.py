@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from motionkit.bodies.motion import BodyMotion
@@ -22,12 +23,14 @@ from motionkit.evaluation.k2m_motions import (
     Taken,
     generated,
     reconstructed,
+    still,
 )
 from motionkit.metrics.matching import multimodality
 from motionkit.metrics.protocol import Items, Row, Settings, beside, interval, row, score_run
 from motionkit.models.k2m.sampling import SamplingConfig
 from motionkit.models.k2m.tokenizer import Lifted
 from motionkit.shards.reader import ShardSet, open_shards
+from motionkit.training.k2m_config import changed
 
 VERSION = 1
 Progress = Callable[[str, int, int], None]
@@ -36,9 +39,10 @@ World = Callable[[Lifted, int], BodyMotion]
 
 @dataclass(frozen=True, kw_only=True)
 class K2MEvaluation:
-    """What `evaluate k2m` can be told."""
+    """How K2M is scored by the evaluator, on held-out clips."""
 
     split: str = "test"
+    """Split of the shard set: test, val or train."""
     runs: int = 20
     """Repetitions; the interval is 1.96 σ / √runs over them."""
     pool: int = 32
@@ -58,9 +62,11 @@ class K2MEvaluation:
     multimodality_pairs: int = 10
     """Pairs of these."""
     diversity_pairs: int = 300
+    """Most pairs; half of the clips where that is fewer."""
     batch: int = 32
     """Motions generated at once; decides speed and memory, not the motions."""
     seed: int = 0
+    """Decides every draw: captions, pools, halves, pairs and motions."""
     sampling: SamplingConfig = field(default_factory=lambda: SamplingConfig(view_temperature=1.0))
     """How tokens are drawn. The starting view is drawn from the text's distribution: the real
     clips were filmed from all sides, and a model that always faces the camera is not like them."""
@@ -84,6 +90,11 @@ class K2MEvaluation:
             diversity_pairs=self.diversity_pairs,
             seed=self.seed,
         )
+
+
+def from_table(table: Mapping[str, Any]) -> K2MEvaluation:
+    """The configuration of a recipe's [evaluate.k2m] table; unknown keys are refused."""
+    return changed(K2MEvaluation(), table, "evaluate.k2m")
 
 
 @dataclass(frozen=True)
@@ -142,7 +153,8 @@ def evaluate_k2m(
     extra: dict[str, Any] = {}
     if config.generate:
         taken = _to_critic(judged, critic) if judged is not None and critic is not None else None
-        rows.append(_generated(work, taken))
+        made, lasted = _generated(work, taken)
+        rows += [_still(work, lasted), made]
         if judged is not None:
             extra["critic"] = judged.scores().plain()
         if config.multimodality:
@@ -162,6 +174,17 @@ def evaluate_k2m(
         **extra,
         "notes": _notes(work, rows[0]),
     }  # fmt: skip
+
+
+def _still(work: _Work, frames: Sequence[int]) -> Row:
+    """What the lengths alone say: a figure that stands still for so many ``frames`` [N]."""
+    lengths = sorted(set(frames))
+    found = work.judge.motions(still(length) for length in lengths)
+    place = {length: i for i, length in enumerate(lengths)}
+    motions = found[[place[length] for length in frames]]
+    settings = work.config.protocol()
+    runs = [score_run(work.items, motions, run, settings) for run in range(work.config.runs)]
+    return row("still figure", runs, len(frames))
 
 
 def _reconstructed(work: _Work) -> Row:
@@ -185,12 +208,13 @@ def _reconstructed(work: _Work) -> Row:
     return row("through tokens", runs, total)
 
 
-def _generated(work: _Work, taken: Taken | None) -> Row:
-    """Motions for the captions of each run."""
+def _generated(work: _Work, taken: Taken | None) -> tuple[Row, list[int]]:
+    """Motions for the captions of each run; and how long those of the first set were."""
     config, items = work.config, work.items
     settings, total = config.protocol(), len(work.real.ids)
     sets = min(config.generations or config.runs, config.runs)
-    made: dict[int, list[dict[str, float]]] = {}
+    made: dict[int, dict[str, float]] = {}
+    lasted: list[int] = []
     for number in range(sets):
         # Motions of set k answer the captions of run k; runs that take turns score that run's.
         texts = items.drawn(number, config.seed)
@@ -200,12 +224,11 @@ def _generated(work: _Work, taken: Taken | None) -> Row:
 
         frames = work.real.frames if config.lengths == "real" else None
         seeds = [(config.seed, number, i) for i in range(total)]
-        motions = _embedded(work, texts, frames, seeds, told, taken if number == 0 else None)
+        motions, sizes = _embedded(work, texts, frames, seeds, told, taken if number == 0 else None)
+        lasted = lasted or sizes
         for run in range(number, config.runs, sets):
-            made.setdefault(run, []).append(
-                score_run(items, motions, run, settings, captions_of=number)
-            )
-    return row("generated", [made[run][0] for run in range(config.runs)], total)
+            made[run] = score_run(items, motions, run, settings, captions_of=number)
+    return row("generated", [made[run] for run in range(config.runs)], total), lasted
 
 
 def _embedded(
@@ -215,9 +238,10 @@ def _embedded(
     seeds: Sequence[Sequence[int]],
     told: Callable[[int], None],
     taken: Taken | None = None,
-) -> np.ndarray:
-    """Embeddings [N, dim] of motions generated for ``texts``, in their order."""
+) -> tuple[NDArray[np.float64], list[int]]:
+    """Embeddings [N, dim] of motions generated for ``texts``, in their order; their frames [N]."""
     places: list[int] = []
+    sizes = [0] * len(texts)
 
     def motions() -> Iterable[Tensor]:
         for index, m2d in generated(
@@ -225,12 +249,13 @@ def _embedded(
             batch=work.config.batch, told=told, taken=taken,
         ):  # fmt: skip
             places.append(index)
+            sizes[index] = len(m2d)
             yield m2d
 
     found = work.judge.motions(motions())
     out = np.empty_like(found)
     out[places] = found
-    return out
+    return out, sizes
 
 
 def _to_critic(critic: Critic, request: CriticRequest) -> Taken:
@@ -262,7 +287,7 @@ def _multimodality(work: _Work) -> dict[str, Any]:
     def told(done: int) -> None:
         work.progress("multimodality", done, len(texts))
 
-    found = _embedded(work, texts, frames if c.lengths == "real" else None, seeds, told)
+    found, _ = _embedded(work, texts, frames if c.lengths == "real" else None, seeds, told)
     grid = found.reshape(count, samples, -1)
     runs = [
         multimodality(grid, c.multimodality_pairs, np.random.default_rng([c.seed, run, 6]))

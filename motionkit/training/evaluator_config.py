@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from motionkit.errors import UsageError
 from motionkit.models.evaluator.config import EvaluatorConfig
@@ -17,14 +17,18 @@ class EvaluatorTrainConfig(StageOptions, RunOptions):
     """Everything that decides the outcome of a training, besides the shards."""
 
     seed: int = 0
-    steps: int = 1500
-    """Most steps; `patience` usually ends it before."""
+    steps: int = 1000
+    """Most steps; `patience` usually ends it before: with some hundred clips after about 350."""
     batch: int = 64
     """Clips a step, all different. InfoNCE learns from the others as negatives: more is better."""
     window: int = 300
     """Most frames of a clip; longer ones are cut at a random place. A text is of the whole clip."""
     learning_rate: float = 1e-3
     """Peak."""
+    optimizer: Literal["adam", "adamw"] = "adamw"
+    weight_decay: float = 0.1
+    """adamw: decoupled, on matrices alone. There are never enough different texts, and without it
+    they are learned by heart."""
     temperature: float = 0.1
     """Of InfoNCE."""
     alike: float = 0.8
@@ -49,7 +53,7 @@ class EvaluatorTrainConfig(StageOptions, RunOptions):
     val_every: int = 50
     """Steps between two looks at the val split. The weights with the best R-precision there
     (mean of top 1 to 3) are kept; without val clips the last ones."""
-    patience: int = 8
+    patience: int = 4
     """Looks at the val split without a better one after which training ends; 0: never."""
     val_pool: int = 32
     """Pool of those looks; smaller where the val split has too few different texts."""

@@ -19,7 +19,7 @@ class EvaluatorConfig:
     layers: int = 2
     heads: int = 4
     feed_forward: int = 256
-    dropout: float = 0.1
+    dropout: float = 0.2
     text_dim: int = 384
     """Size of the frozen text feature; training takes it from the text encoder (384: MiniLM)."""
     text_width: int = 256
