@@ -28,6 +28,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+#: What newer Typers make of Ctrl-C, without a word.
+_INTERRUPTED = 130
 _WITH_VALUE = ("--workspace", "-w")
 _FLAGS = ("--json", "--quiet", "--debug")
 
@@ -92,6 +94,8 @@ def run(arguments: Sequence[str]) -> int:
     )  # fmt: skip
     try:
         code = app(words, prog_name="motionkit", standalone_mode=False)
+        if code == _INTERRUPTED:
+            raise KeyboardInterrupt
         return code if isinstance(code, int) else 0
     except MotionkitError as error:
         if console.debug:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,6 +13,7 @@ import typer
 from motionkit.cli.app import app
 from motionkit.cli.console import Console
 from motionkit.cli.steps import Settings, show
+from motionkit.errors import MotionkitError
 
 TrainDevice = Annotated[
     str | None,
@@ -32,6 +35,17 @@ app.add_typer(train_app, name="train")
 @train_app.callback()
 def _train() -> None:
     """Train a model on shards."""
+
+
+@contextlib.contextmanager
+def saying_how_to_go_on() -> Iterator[None]:
+    """A training that was stopped and saved says so; Typer would end without a word."""
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        if str(error):
+            raise MotionkitError(str(error)) from None
+        raise
 
 
 def placed(config: Any, **options: Any) -> Any:
@@ -79,9 +93,11 @@ def train_k2m(
         found = estimate_k2m(workspace, config, shards=shards)
         console.result(found.as_dict(), found.lines())
         return
-    result = train(
-        workspace, config, shards=shards, out=out, resume=not fresh, progress=console.progress()
-    )
+    with saying_how_to_go_on():
+        result = train(
+            workspace, config, shards=shards, out=out, resume=not fresh,
+            progress=console.progress(),
+        )  # fmt: skip
     show(console, result)
 
 

@@ -149,7 +149,9 @@ def test_every_pair_of_clip_and_text_is_as_likely() -> None:
             drawn.extend((args[1] + 1).tolist())
             return torch.zeros(())
 
-    fake = SimpleNamespace(masked=Seen(), residual=Seen(), length=Lengths(), view=Seen())
+    fake = SimpleNamespace(
+        longest=100, masked=Seen(), residual=Seen(), length=Lengths(), view=Seen()
+    )
     stage = k2m_text.TextStage(cache, TextTraining(batch=1000, residual_every=3))
     torch.manual_seed(0)
     numbers = [
