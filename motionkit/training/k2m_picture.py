@@ -65,7 +65,7 @@ def generated_sheet(
     pairs = cache.pairs[chosen]
     rows = []
     for entry, row in pairs.tolist():
-        tokens = cache.entry(entry)[None].to(where)
+        tokens = cache.entry(entry)[None, : model.longest].to(where)
         made, real = sample_tokens(
             model,
             cache.features[row][None].to(where),

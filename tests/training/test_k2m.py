@@ -141,6 +141,8 @@ def test_every_pair_of_clip_and_text_is_as_likely() -> None:
     drawn: list[int] = []
 
     class Seen:
+        layers = 3
+
         def loss(self, *args: torch.Tensor) -> torch.Tensor:
             return torch.zeros(())
 
