@@ -253,7 +253,7 @@ def test_a_long_motion_has_no_jump_at_its_seams(
     assert near.max() <= speed.max()
 
 
-def test_a_later_window_is_told_from_where_the_body_is_seen_then(
+def test_a_later_window_is_told_a_view_that_fits_its_text_and_what_stands_before(
     checkpoint: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     generator = K2MGenerator(checkpoint, GenerateConfig(sampling=FREELY))
@@ -263,10 +263,21 @@ def test_a_later_window_is_told_from_where_the_body_is_seen_then(
         windows, "sample_tokens",
         lambda *a, **k: told.append(k["view"].tolist()) or sample(*a, **k),
     )  # fmt: skip
-    monkeypatch.setattr(windows, "view_of", lambda yaw: torch.full(yaw.shape[:1], 5))
+    yaw = torch.tensor([-1.0, 0.0])  # sine, cosine: the picture's left, view 9
+    decode = generator.tokenizer.decode
+    monkeypatch.setattr(
+        generator.tokenizer, "decode",
+        lambda *a: dataclasses.replace(decode(*a), yaw=yaw.expand(len(a[0]), 4 * a[0].shape[1], 2)),
+    )  # fmt: skip
     job = generator.jobs([Prompt(("x",), 6.0)], [0], None)[0]
-    generator.tokens([dataclasses.replace(job.canvas, view=2)])
-    assert told == [[2], [5], [5], [5]]
+    for logits, wanted in ((torch.zeros(12), 9), (torch.eye(12)[1] * 20, 1)):
+        # a text that is seen from anywhere goes on as it is; one seen from one side only is not
+        monkeypatch.setattr(
+            generator.model.view, "forward", lambda t, v=logits: v.expand(len(t), 12)
+        )
+        told.clear()
+        generator.tokens([dataclasses.replace(job.canvas, view=2)])
+        assert told == [[2], [wanted], [wanted], [wanted]]
 
 
 def test_motions_of_other_models_and_without_tokens_are_refused(
