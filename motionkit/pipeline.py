@@ -314,12 +314,12 @@ def train_k2m(
 ) -> StepResult:
     """Train K2M on the workspace's shards (or on any shard set)."""
     from motionkit.shards.reader import open_shards
-    from motionkit.training.k2m import train
+    from motionkit.training.k2m import stage_steps, train
 
     folder = shards or workspace.path / "shards"
     open_shards(folder)  # a missing or damaged set is told before torch is loaded
     target = out or workspace.path / "models" / "k2m"
-    stages = {name: getattr(config, name).steps for name in ("tokenizer", "distil", "text")}
+    stages = stage_steps(config)
     before = {name: sum(list(stages.values())[:i]) for i, name in enumerate(stages)}
 
     def log(row: dict[str, Any]) -> None:

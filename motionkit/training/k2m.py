@@ -25,7 +25,7 @@ from motionkit.training.k2m_text import TextStage, entries, tokens_key
 from motionkit.training.k2m_tokenizer import TokenizerStage
 from motionkit.training.loop import Clock, Place, fit
 from motionkit.training.metric_log import Log, MetricLog
-from motionkit.training.pose_labels import make_labels, open_labels
+from motionkit.training.pose_labels import PoseLabels, make_labels, open_labels
 from motionkit.training.ranks import Ranks, together
 from motionkit.training.shard_clips import open_clips
 from motionkit.training.token_cache import cache_key, make_tokens, open_tokens
@@ -39,7 +39,7 @@ FEATURES = "text_features"
 TOKENS = "tokens"
 #: The tokenizer's own answers, refined (`pose_labels`); a run in its second round needs them.
 LABELS = "pose_labels"
-STAGES = ("tokenizer", "distil", "text")
+FIRST, LAST = "tokenizer", "text"
 #: Texts that centre and scale the features: more would change nothing.
 _FIT_TEXTS = 100_000
 
@@ -142,15 +142,16 @@ def _train(
         "encoder": config.text.encoder,
         "encoder_weights": encoder.identity(),
     }
+    stages = tuple(stage_steps(config))
     place = Place(out, facts, same=("config", "data", "encoder_weights"))
     if not resume and ranks.first:
-        for path in (*(place.resume_file(stage) for stage in STAGES), out / MODEL_FILE):
+        for path in (*(place.resume_file(stage) for stage in stages), out / MODEL_FILE):
             path.unlink(missing_ok=True)
     ranks.wait()
     clock = Clock(config.max_minutes)
     log = MetricLog(
         out / LOG_FILE if ranks.first else None,
-        STAGES,
+        stages,
         heard,
         tensorboard=out / "tensorboard" if config.tensorboard else None,
     )
@@ -161,25 +162,22 @@ def _train(
     ranks.part_ways(config.seed)
     t, x = config.tokenizer, config.text
     one = TokenizerStage(WindowSource(clips, t.window, sizes.tokenizer.down, t.mirror), t, val)
-    state = fit(one, tokenizer, STAGES[0], t, config, place, ranks=ranks, log=log, clock=clock)
-    steps[STAGES[0]] = state.step
+    state = fit(one, tokenizer, FIRST, t, config, place, ranks=ranks, log=log, clock=clock)
+    steps[FIRST] = state.step
     if not bool(tokenizer.quantiser.seeded):
         one.seed_codebooks(tokenizer)  # stopped before its time, or steps < seed_codebooks
-    d = config.distil
-    if d.steps and not clock.over():
-        known = {"data": data_hash, "refine": dataclasses.asdict(d.refine), "clips": d.most_clips}
-        folder = out / LABELS / ranks.gather(cache_key(tokenizer, known))[0]
-        if ranks.first and not folder.exists():
-            make_labels(folder, tokenizer, clips, d.refine, most=d.most_clips)
-        ranks.wait()
-        random_state.seed_all(config.seed + 2)
-        ranks.part_ways(config.seed + 2)
-        plain = dataclasses.replace(one, config=dataclasses.replace(t, cycle_share=0.0))
-        again = DistilStage(plain, open_labels(folder), d)
-        state = fit(
-            again, tokenizer, STAGES[1], d, config, place, ranks=ranks, log=log, clock=clock
-        )
-        steps[STAGES[1]] = state.step
+    for number, stage in enumerate(stages[1:-1]):
+        if not clock.over():
+            labels = _labels(ranks, config, tokenizer, clips, data_hash, out / LABELS / stage)
+            random_state.seed_all(config.seed + 2 + number)
+            ranks.part_ways(config.seed + 2 + number)
+            plain = dataclasses.replace(one, config=dataclasses.replace(t, cycle_share=0.0))
+            again = DistilStage(plain, labels, config.distil)
+            state = fit(
+                again, tokenizer, stage, config.distil, config, place,
+                ranks=ranks, log=log, clock=clock,
+            )  # fmt: skip
+            steps[stage] = state.step
 
     kept: FeatureCache[str] = FeatureCache(out / FEATURES, encoder)
     known = {"data": data_hash, "encoder": encoder.identity()}
@@ -193,8 +191,8 @@ def _train(
     text.fit_text(cache.features[:_FIT_TEXTS])
     ranks.part_ways(config.seed + 1)
     two = TextStage(cache, x, tokenizer)
-    state = fit(two, text, STAGES[2], x, config, place, ranks=ranks, log=log, clock=clock)
-    steps[STAGES[2]] = state.step
+    state = fit(two, text, LAST, x, config, place, ranks=ranks, log=log, clock=clock)
+    steps[LAST] = state.step
     log.close()
 
     model = out / MODEL_FILE
@@ -204,11 +202,36 @@ def _train(
             **pack("text", text.state_dict()),
         }
         save_checkpoint(model, tensors, {**facts, "steps": steps})
-    wanted = zip(STAGES, (t.steps, d.steps, x.steps), strict=True)
-    stopped = any(steps.get(stage, 0) < count for stage, count in wanted)
+    stopped = any(steps.get(stage, 0) < n for stage, n in stage_steps(config).items())
     return TrainSummary(
         model, out / LOG_FILE, steps, stopped, clock.seconds(), log.last, len(clips)
     )
+
+
+def stage_steps(config: K2MTrainConfig) -> dict[str, int]:
+    """The stages of a training, in their order, and the steps of each."""
+    rounds = config.distil.rounds if config.distil.steps else 0
+    names = ["distil", *(f"distil_{number}" for number in range(2, rounds + 1))][:rounds]
+    again = dict.fromkeys(names, config.distil.steps)
+    return {FIRST: config.tokenizer.steps, **again, LAST: config.text.steps}
+
+
+def _labels(
+    ranks: Ranks,
+    config: K2MTrainConfig,
+    tokenizer: Tokenizer,
+    clips: Sequence[Clip],
+    data_hash: str,
+    folder: Path,
+) -> PoseLabels:
+    """The labels that a round begins with: made now, or when the round began."""
+    d = config.distil
+    known = {"data": data_hash, "refine": dataclasses.asdict(d.refine), "clips": d.most_clips}
+    place = folder / ranks.gather(cache_key(tokenizer, known))[0]
+    if ranks.first and not place.exists():
+        make_labels(place, tokenizer, clips, d.refine, most=d.most_clips)
+    ranks.wait()
+    return open_labels(place)
 
 
 def load_model(path: Path) -> tuple[Tokenizer, TextToTokens, dict[str, Any]]:

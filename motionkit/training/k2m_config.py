@@ -57,10 +57,11 @@ class TokenizerTraining(StageOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class DistilTraining(StageOptions):
-    """The second round of lifting, from the first one's own refined answers (`k2m_distil`)."""
+    """Further rounds of lifting, each from the refined answers of the one before (`k2m_distil`)."""
 
     steps: int = 0
-    """0: no second round."""
+    """Of each round; 0: none."""
+    rounds: int = 1
     learning_rate: float = 1e-3
     """Peak."""
     share: float = 1.0

@@ -10,17 +10,22 @@ import json
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from motionkit.errors import TrainingError
+from motionkit.models.k2m.ensemble import EnsembleConfig, lift_clips
+from motionkit.models.k2m.observe import Observation
 from motionkit.models.k2m.refine import RefineConfig, refine
 from motionkit.models.k2m.tokenizer import Lifted, Tokenizer
-from motionkit.training.k2m_data import Clip, padded
+from motionkit.training.k2m_data import Clip
+
+_Batch = TypeVar("_Batch", Lifted, Observation)
 
 #: Version of the files.
 VERSION = 1
@@ -149,7 +154,6 @@ def _lifted(
 ) -> Iterator[tuple[list[str], Lifted, Tensor]]:
     """Batches of pieces of clips: names, refined motions on the CPU, real frames."""
     model.eval()
-    device = next(model.parameters()).device
     count = min(most, len(clips))
     chosen = [round(i * (len(clips) - 1) / max(1, count - 1)) for i in range(count)]
     waiting: list[tuple[str, Tensor]] = []
@@ -161,11 +165,41 @@ def _lifted(
                 waiting.append((clip.sample_id, piece))
         while len(waiting) >= _BATCH or (waiting and number == count - 1):
             part, waiting = waiting[:_BATCH], waiting[_BATCH:]
-            m2d, real = padded([piece for _, piece in part], down=model.config.down)
-            m2d, real = m2d.to(device), real.to(device)
-            with torch.no_grad():
-                seen = model.observe(m2d, real)
-                lifted = model.lift(seen, quantise=False)
-            lifted = refine(model, seen, lifted, config)
-            moved = Lifted(*(getattr(lifted, n).cpu() for n in Lifted.__dataclass_fields__))
-            yield [name for name, _ in part], moved, real.cpu()
+            yield [name for name, _ in part], *_refined(model, [p for _, p in part], config)
+
+
+def _refined(
+    model: Tokenizer, pieces: Sequence[Tensor], config: RefineConfig
+) -> tuple[Lifted, Tensor]:
+    """Pieces lifted with their mirror images, in windows, then refined together."""
+    answers = lift_clips(model, pieces, EnsembleConfig(batch=2 * _BATCH))
+    longest = max(len(piece) for piece in pieces)
+    device = next(model.parameters()).device
+    real = torch.zeros(len(pieces), longest, dtype=torch.bool)
+    for row, piece in enumerate(pieces):
+        real[row, : len(piece)] = True
+    seen = _stacked([answer[0] for answer in answers], longest, device)
+    seen = replace(seen, real=real.to(device), seen=seen.seen & real.to(device)[..., None])
+    lifted = refine(model, seen, _stacked([a[1] for a in answers], longest, device), config)
+    return Lifted(*(getattr(lifted, n).cpu() for n in Lifted.__dataclass_fields__)), real
+
+
+def _stacked(parts: Sequence[_Batch], longest: int, device: torch.device) -> _Batch:
+    """Answers of one clip each as one batch; what is of frames holds its last one to the end."""
+    frames = [_frames(part) for part in parts]
+
+    def joined(name: str) -> Tensor:
+        rows = []
+        for part, count in zip(parts, frames, strict=True):
+            value = getattr(part, name)
+            if value.ndim > 1 and name not in ("betas", "centre", "size"):
+                held = value[:, -1:].expand(-1, longest - count, *value.shape[2:])
+                value = torch.cat([value, held], 1)
+            rows.append(value)
+        return torch.cat(rows).to(device)
+
+    return type(parts[0])(*(joined(name) for name in parts[0].__dataclass_fields__))
+
+
+def _frames(part: Lifted | Observation) -> int:
+    return (part.depth if isinstance(part, Lifted) else part.real).shape[1]

@@ -23,7 +23,7 @@ REFINE = RefineConfig(steps=2)
 
 
 def with_distil() -> K2MTrainConfig:
-    return config(distil=DistilTraining(steps=4, batch=4, warm_up=1, refine=REFINE))
+    return config(distil=DistilTraining(steps=4, rounds=2, batch=4, warm_up=1, refine=REFINE))
 
 
 def tokenizer() -> Tokenizer:
@@ -40,7 +40,7 @@ def test_a_killed_second_round_goes_on_with_its_labels(tmp_path: Path) -> None:
 
     def run(name: str, at: int | None = None) -> Path:
         def hear(row: dict[str, object]) -> None:
-            if row["stage"] == "distil" and row["step"] == at:
+            if row["stage"] == "distil_2" and row["step"] == at:
                 raise Killed
 
         out = tmp_path / name
@@ -62,7 +62,7 @@ def test_labels_are_the_refined_motions(tmp_path: Path) -> None:
     make_labels(tmp_path / "a" / "x", model, data, REFINE, most=10)
     labels = open_labels(tmp_path / "a" / "x")
     assert labels.ids == ("s0", "s1", "s2", "s3")
-    assert (labels.starts[1:] - labels.starts[:-1]).tolist() == [40, 36, 32, 28]
+    assert (labels.starts[1:] - labels.starts[:-1]).tolist() == [40, 37, 34, 31]
     tensors, pieces = labels.windows(6, 16, 4)
     assert tensors["label"].shape == (6, 16, 83) and bool(tensors["label_real"].all())
     lifted = as_lifted(tensors["label"], tensors["label_betas"])

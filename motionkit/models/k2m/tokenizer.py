@@ -12,8 +12,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from motionkit.bodies.body_torch import FOCAL_PX, TorchBody, project
-from motionkit.bodies.limits import pose_limits, relaxed_pose
+from motionkit.bodies.body import make_body
+from motionkit.bodies.body_torch import FOCAL_PX, project
+from motionkit.bodies.limits import pose_box, relaxed_pose
 from motionkit.bodies.rotations_torch import (
     axis_angle_to_matrix,
     six_d_to_matrix,
@@ -96,9 +97,10 @@ class Decoder(nn.Module):
         self.fine = ResidualBlock(config.width, 1)
         self.leave = nn.Linear(config.width, sum(_PARTS.values()))
         self.smooth_frames = config.smooth_frames
-        low, high = (torch.tensor(v, dtype=torch.float32).flatten() for v in pose_limits())
-        half = (high - low) / 2 * (1 + LIMIT_MARGIN)
-        self.register_buffer("low", (low + high) / 2 - half, persistent=False)
+        box = pose_box(widen=LIMIT_MARGIN)
+        low, high = (torch.tensor(v, dtype=torch.float32).flatten() for v in box)
+        half = (high - low) / 2
+        self.register_buffer("low", low, persistent=False)
         self.register_buffer("reach", half, persistent=False)
         # the camera's y points down and its z away: a half turn about x makes a body face it
         self.register_buffer("flip", torch.diag(torch.tensor([1.0, -1, -1])), persistent=False)
@@ -158,7 +160,7 @@ class Tokenizer(nn.Module):
         self.encoder = Encoder(config)
         self.quantiser = ResidualQuantiser(config.quantiser)
         self.decoder = Decoder(config)
-        self.body = TorchBody()
+        self.body = make_body(config.body)
 
     @in_full
     def observe(self, m2d: Tensor, real: Tensor) -> Observation:
