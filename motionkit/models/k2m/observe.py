@@ -121,6 +121,20 @@ def fill_gaps(points: Tensor, seen: Tensor) -> Tensor:
     return torch.where(never, middle.expand_as(points), filled)
 
 
+def _quantile(values: Tensor, real: Tensor, share: float) -> Tensor:
+    """Quantile [B] of the real entries of [B, F], between neighbours on a straight line; 0 where
+    none is real. `torch.nanquantile` in operations that sort alike everywhere: where ONNX
+    puts nan is not said."""
+    ordered = torch.where(real, values, torch.inf).sort(1).values
+    last = (real.sum(1) - 1).clamp(min=0)
+    rank = share * last.to(values.dtype)
+    low = rank.long()
+    high = torch.minimum(low + 1, last)
+    at_low, at_high = (ordered.gather(1, at[:, None]).squeeze(1) for at in (low, high))
+    found = torch.lerp(at_low, at_high, rank - low.to(values.dtype))
+    return torch.where(real.any(1), found, torch.zeros_like(found))
+
+
 def observe(m2d: Tensor, real: Tensor, *, confidence: float) -> Observation:
     """Normalises a padded batch M_2D [B, F, 18, 3] (pixels); ``real`` [B, F] marks true frames."""
     seen = (m2d[:, :, :17, 2] > confidence) & real[..., None]
@@ -129,8 +143,7 @@ def observe(m2d: Tensor, real: Tensor, *, confidence: float) -> Observation:
     filled = fill_gaps(xy, seen)
     y = filled[..., 1]
     tall = y.amax(-1) - y.amin(-1)
-    tall = torch.where(real, tall, torch.full_like(tall, float("nan")))
-    height = torch.nanquantile(tall, 0.9, dim=1).clamp(min=1.0)
+    height = _quantile(tall, real, 0.9).clamp(min=1.0)
     hips = (filled[:, :, _L_HIP] + filled[:, :, _R_HIP]) / 2
     centre = masked_mean(hips, real[..., None].expand_as(hips), 1)
     points = (filled - centre[:, None, None]) / height[:, None, None, None]

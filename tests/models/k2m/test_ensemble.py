@@ -24,7 +24,7 @@ from motionkit.models.k2m.ensemble import (  # noqa: E402
     spans,
     steadied,
 )
-from motionkit.models.k2m.observe import smooth  # noqa: E402
+from motionkit.models.k2m.observe import _quantile, smooth  # noqa: E402
 from motionkit.models.k2m.tokenizer import Lifted, Tokenizer  # noqa: E402
 
 
@@ -200,3 +200,14 @@ def test_long_clips_are_smoothed_to_the_same_numbers(monkeypatch: pytest.MonkeyP
         with monkeypatch.context() as patch:
             patch.setattr("motionkit.models.k2m.observe._BAND_FRAMES", 10)
             assert torch.allclose(smooth(values, real, width), short, atol=1e-6)
+
+
+def test_the_height_is_the_quantile_of_the_real_frames() -> None:
+    torch.manual_seed(0)
+    for frames in (1, 2, 7, 64):
+        values, real = torch.rand(50, frames) * 500, torch.rand(50, frames) < 0.7
+        real[:-1, 0] = True
+        real[-1] = False
+        gaps = torch.where(real, values, torch.nan)
+        assert torch.equal(_quantile(values, real, 0.9)[:-1], torch.nanquantile(gaps, 0.9, 1)[:-1])
+        assert _quantile(values, real, 0.9)[-1] == 0
