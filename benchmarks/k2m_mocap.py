@@ -64,7 +64,8 @@ ABLATIONS: dict[str, dict[str, Any]] = {
     },
     "without the picture read-out": {"tokenizer": {"flat": 0.0}},
     "without the mirror": {"tokenizer": {"mirror": False}},
-    "without the second round": {"distil": {"steps": 0}},
+    "without further rounds": {"distil": {"steps": 0}},
+    "with views of one scene": {"tokenizer": {"multi_view": 0.5}},
 }
 
 

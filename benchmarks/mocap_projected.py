@@ -135,7 +135,8 @@ def rows(parts: Iterable[tuple[str, Sequence[View]]]) -> Iterator[dict[str, Any]
         for view in seen:
             yield {
                 "sample_id": view.sample_id,
-                "video_id": view.motion.name,
+                "video_id": view.sample_id,
+                "group_id": view.motion.name,
                 "split": part if part in ("train", "val") else "test",
                 "frames": len(view.m2d),
                 "fps": FPS,

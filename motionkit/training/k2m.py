@@ -27,6 +27,7 @@ from motionkit.training.loop import Clock, Place, fit
 from motionkit.training.metric_log import Log, MetricLog
 from motionkit.training.pose_labels import PoseLabels, make_labels, open_labels
 from motionkit.training.ranks import Ranks, together
+from motionkit.training.scenes import Scenes, SceneSource, need_scenes, scenes_of
 from motionkit.training.shard_clips import open_clips
 from motionkit.training.token_cache import cache_key, make_tokens, open_tokens
 
@@ -91,7 +92,8 @@ def _train_shards(
     clips, val = (
         open_clips(opened, split, down=down, cache_mb=config.cache_mb) for split in ("train", "val")
     )
-    return _train(ranks, log, config, clips, val, opened.manifest_hash, out, resume)
+    scenes = scenes_of(opened, "train") if config.tokenizer.multi_view else []
+    return _train(ranks, log, config, clips, val, opened.manifest_hash, out, resume, scenes)
 
 
 def train_on(
@@ -118,8 +120,9 @@ def _train(
     data_hash: str,
     out: Path,
     resume: bool,
+    scenes: Scenes = (),
 ) -> TrainSummary:
-    """Both stages, in one of the processes that train together."""
+    """All stages, in one of the processes that train together."""
     from motionkit.backends.feature_cache import FeatureCache
     from motionkit.backends.text_encoder import text_encoder
 
@@ -161,7 +164,12 @@ def _train(
     tokenizer = Tokenizer(sizes.tokenizer)
     ranks.part_ways(config.seed)
     t, x = config.tokenizer, config.text
-    one = TokenizerStage(WindowSource(clips, t.window, sizes.tokenizer.down, t.mirror), t, val)
+    down = sizes.tokenizer.down
+    views = None
+    if t.multi_view:
+        need_scenes(scenes)
+        views = SceneSource(clips, scenes, t.window, down)
+    one = TokenizerStage(WindowSource(clips, t.window, down, t.mirror), t, val, views)
     state = fit(one, tokenizer, FIRST, t, config, place, ranks=ranks, log=log, clock=clock)
     steps[FIRST] = state.step
     if not bool(tokenizer.quantiser.seeded):
@@ -245,6 +253,12 @@ def load_model(path: Path) -> tuple[Tokenizer, TextToTokens, dict[str, Any]]:
         raise TrainingError(f"{path} is a checkpoint of {facts.get('kind')}, not of k2m.")
     sizes = changed(K2MConfig(), facts["sizes"], "sizes")
     tokenizer, text = Tokenizer(sizes.tokenizer), TextToTokens(sizes)
-    tokenizer.load_state_dict(unpack("tokenizer", tensors))
-    text.load_state_dict(unpack("text", tensors))
+    try:
+        tokenizer.load_state_dict(unpack("tokenizer", tensors))
+        text.load_state_dict(unpack("text", tensors))
+    except RuntimeError as error:
+        raise TrainingError(
+            f"{path} was written by a motionkit whose K2M has other layers: {error}",
+            hint="train again, or use the motionkit that wrote it",
+        ) from error
     return tokenizer.eval(), text.eval(), facts

@@ -51,6 +51,11 @@ class TokenizerTraining(StageOptions):
     """Weight of the decoded path's error (`losses.path_loss`)."""
     cycle_share: float = 0.5
     """Share of a batch that goes through the cycle."""
+    multi_view: float = 0.0
+    """Weight of the agreement between what two views of one scene are lifted to (`scenes`), in
+    metres × 10; 0: off. Only sets with several cameras have such clips."""
+    multi_view_share: float = 0.25
+    """Pairs of such windows in a draw, as a share of the batch."""
     losses: LossConfig = field(default_factory=LossConfig)
     cycle: CycleConfig = field(default_factory=CycleConfig)
 

@@ -20,6 +20,7 @@ from motionkit.training.k2m_config import TokenizerTraining
 from motionkit.training.k2m_data import Clip, WindowSource, padded, spoiled
 from motionkit.training.k2m_picture import lifted_sheet
 from motionkit.training.ranks import same_on_all
+from motionkit.training.scenes import SceneSource, agreement_loss
 from motionkit.training.task import Batch
 
 
@@ -38,6 +39,8 @@ class TokenizerStage:
     source: WindowSource
     config: TokenizerTraining
     val: Sequence[Clip] = ()
+    scenes: SceneSource | None = None
+    """Several views of one scene, where `multi_view` is on."""
 
     def seed_codebooks(self, model: Tokenizer) -> None:
         """Starts the codebooks from the latents of the training windows.
@@ -81,8 +84,13 @@ class TokenizerStage:
 
     def draw(self, step: int) -> Batch:
         """Windows ``m2d`` [B, F, 18, 3] in pixels and their real frames ``real`` [B, F]."""
-        m2d, real, ids = self.source.windows(self.config.batch)
-        return Batch({"m2d": m2d, "real": real}, ids)
+        c = self.config
+        m2d, real, ids = self.source.windows(c.batch)
+        tensors = {"m2d": m2d, "real": real}
+        if c.multi_view and self.scenes is not None:
+            pairs = self.scenes.draw(max(1, round(c.batch * c.multi_view_share)))
+            tensors["pair_m2d"], tensors["pair_real"] = pairs
+        return Batch(tensors, ids)
 
     def loss(self, model: Tokenizer, batch: Batch, step: int) -> tuple[Tensor, dict[str, Tensor]]:
         """Loss of one drawn batch, and its terms."""
@@ -115,6 +123,11 @@ class TokenizerStage:
             count = max(1, round(len(m2d) * c.cycle_share))
             terms["cycle"] = self._cycle(model, seen, lifted, count)
             loss = loss + c.cycle.weight * terms["cycle"]
+        if "pair_m2d" in batch.tensors and step >= c.cycle.start:
+            pair = model.observe(batch["pair_m2d"], batch["pair_real"])
+            both, _, _ = self.lift(model, pair, model.config.quantiser.layers)
+            terms["multi_view"] = agreement_loss(model, pair, both)
+            loss = loss + c.multi_view * terms["multi_view"]
         numbers = {name: value.detach() for name, value in terms.items()}
         numbers["loss"] = loss.detach()
         if bool(model.quantiser.seeded):
