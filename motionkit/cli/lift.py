@@ -53,8 +53,8 @@ def lift(
         int, typer.Option(min=1, help="Frames of a smoothing filter over the motion; 1: none.")
     ] = 1,
     refine: Annotated[
-        int, typer.Option(min=0, help="Steps of fitting each clip to its own keypoints.")
-    ] = 0,
+        int, typer.Option(min=0, help="Steps of fitting each clip to its keypoints; 0: none.")
+    ] = 60,
     camera: Annotated[
         bool, typer.Option("--camera", help="Keep the camera's frame in the .npz as well.")
     ] = False,

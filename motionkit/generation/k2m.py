@@ -29,7 +29,7 @@ from motionkit.generation.outputs import (
 )
 from motionkit.generation.prompts import FailedPrompt, Prompt, checked
 from motionkit.generation.windows import Canvas, draw, overlap_tokens
-from motionkit.generation.world import FPS, to_world
+from motionkit.generation.world import FPS, rest_of, to_world
 from motionkit.models.k2m.sampling import SamplingConfig, predicted_lengths
 
 Float = NDArray[np.float64]
@@ -212,7 +212,8 @@ class K2MGenerator:
         real = torch.ones(batch.shape[:2], dtype=torch.bool, device=batch.device)
         lifted = self.tokenizer.decode(batch, real)
         values = {f.name: getattr(lifted, f.name).cpu() for f in dataclasses.fields(lifted)}
-        return to_world(type(lifted)(**values))
+        lifted = type(lifted)(**values)
+        return to_world(lifted, offsets=rest_of(self.tokenizer, lifted))
 
 
 def generate(

@@ -52,8 +52,9 @@ class LiftOptions:
     """Frames from one window to the next."""
     smooth: int = 1
     """Width in frames of a Hann filter over the lifted motion; 1: none."""
-    refine: int = 0
-    """Steps of fitting the lifted motion to the clip's own keypoints; 0: none."""
+    refine: int = 60
+    """Steps of fitting the lifted motion to the clip's own keypoints; 0: none. Not done where the
+    motion is to come through the tokens."""
     camera: bool = False
     """Keep the camera's frame in the .npz as well: `joints_camera`, `points_camera`,
     `root_camera`."""
@@ -241,7 +242,7 @@ def _lift_batch(
     for work, (seen, lifted) in zip(works, lift_clips(tokenizer, tensors, ensemble), strict=True):
         if work.row is not None:
             continue  # done before
-        if options.refine:
+        if options.refine and not options.through_tokens:
             lifted = _refined(tokenizer, seen, lifted, options.refine)
         lifted = steadied(lifted, options.smooth)
         try:
@@ -255,10 +256,10 @@ def _refined(tokenizer: Tokenizer, seen: Observation, lifted: Lifted, steps: int
     from motionkit.models.k2m.refine import RefineConfig, refine
 
     device = next(tokenizer.parameters()).device
-    there = type(seen)(**{k: v.to(device) for k, v in vars(seen).items()})
+    view = type(seen)(**{k: v.to(device) for k, v in vars(seen).items()})
     start = type(lifted)(**{k: v.to(device) for k, v in vars(lifted).items()})
-    made = refine(tokenizer, there, start, RefineConfig(steps=steps))
-    return type(made)(**{k: v.detach().cpu() for k, v in vars(made).items()})
+    made = refine(tokenizer, view, start, RefineConfig(steps=steps))
+    return type(made)(**{k: v.cpu() for k, v in vars(made).items()})
 
 
 def _write(

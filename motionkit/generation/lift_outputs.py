@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from motionkit.errors import InputError
 from motionkit.generation.lift_inputs import KeypointClip
-from motionkit.generation.world import to_world
+from motionkit.generation.world import rest_of, to_world
 
 if TYPE_CHECKING:
     from motionkit.models.k2m.observe import Observation
@@ -37,6 +37,8 @@ class Fit:
     """[F] 0 at the camera, +90 the picture's right."""
     height_px: float
     """Pixels a body height."""
+    offsets: Float | None = None
+    """[24, 3] rest offsets, where the body is not the built-in one."""
 
 
 def fit_of(
@@ -62,6 +64,7 @@ def fit_of(
         seen=measured.mean(1),
         facing_deg=np.degrees(np.arctan2(turn[:, 0], turn[:, 1])),
         height_px=float(seen.height[0]),
+        offsets=rest_of(tokenizer, lifted),
     )
 
 
@@ -90,7 +93,7 @@ def write_clip(
     from motionkit.bodies.export import write_bvh, write_npz
     from motionkit.bodies.gltf import write_glb
 
-    motion = to_world(lifted)
+    motion = to_world(lifted, offsets=fit.offsets)
     if not (np.isfinite(motion.poses).all() and np.isfinite(motion.trans).all()):
         raise InputError("lift-not-finite", f"{clip.name}: the lifted motion is not finite")
     if "npz" in place:

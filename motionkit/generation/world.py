@@ -15,7 +15,7 @@ from motionkit.bodies.motion import BodyMotion
 from motionkit.bodies.skeleton import JOINT, forward_kinematics, shaped_offsets
 
 if TYPE_CHECKING:
-    from motionkit.models.k2m.tokenizer import Lifted
+    from motionkit.models.k2m.tokenizer import Lifted, Tokenizer
 
 Float = NDArray[np.float64]
 
@@ -35,11 +35,12 @@ DEPTH_FRAMES = 61
 FACING_FRAMES = 31
 
 
-def to_world(lifted: Lifted, index: int = 0) -> BodyMotion:
+def to_world(lifted: Lifted, index: int = 0, *, offsets: Float | None = None) -> BodyMotion:
     """A lifted motion in the world: y up, feet on the floor, start at the origin facing +z.
 
     The camera's tilt is taken out as far as it can be told (`_camera_tilt`); distance and facing
-    are smoothed over time. Feet are not pinned to the floor.
+    are smoothed over time. Feet are not pinned to the floor. ``offsets`` [24, 3]: rest offsets of
+    the model's body with these betas, where it is not the built-in one (`rest_of`).
     """
     from motionkit.models.k2m.tokenizer import VISIBLE_HEIGHT_M
 
@@ -54,25 +55,35 @@ def to_world(lifted: Lifted, index: int = 0) -> BodyMotion:
     )
     flip = np.diag([1.0, -1.0, -1.0])  # the camera's y points down, its z away
     turns, place = flip @ root, place @ flip
-    tilt = rotations.about("x", -_camera_tilt(turns, pose, betas))
+    tilt = rotations.about("x", -_camera_tilt(turns, pose, betas, offsets))
     turns, place = _steady(tilt @ turns, FACING_FRAMES), place @ tilt.T
     start = turns[: min(15, len(turns)), :, 2].mean(0)
     level = rotations.about("y", -float(np.arctan2(start[0], start[2])))
     turns, place = level @ turns, place @ level.T
     poses = np.concatenate([rotations.to_axis_angle(turns)[:, None], pose], 1)
-    rest = shaped_offsets(betas)[0]
-    motion = BodyMotion(poses, place - rest, betas, FPS)
+    rest = (shaped_offsets(betas) if offsets is None else offsets)[0]
+    motion = BodyMotion(poses, place - rest, betas, FPS, offsets)
     return _on_the_floor(motion)
 
 
-def _camera_tilt(turns: Float, pose: Float, betas: Float) -> float:
+def rest_of(tokenizer: Tokenizer, lifted: Lifted, index: int = 0) -> Float | None:
+    """Rest offsets [24, 3] in metres of a tokenizer's body, or None: the built-in skeleton's."""
+    from motionkit.bodies.body import BUILT_IN
+
+    if tokenizer.config.body == BUILT_IN:
+        return None
+    found = tokenizer.body.rest_offsets(lifted.betas[index].to(tokenizer.decoder.low))
+    return found.detach().double().cpu().numpy()
+
+
+def _camera_tilt(turns: Float, pose: Float, betas: Float, offsets: Float | None) -> float:
     """How far the camera looks down, radians: the body's lean towards it when it stands tallest.
 
     From the ankles to the neck, over the quarter of the frames in which the body is tallest, in
     the plane of the view; at most 20°, since cameras rarely tilt more and bodies may.
     """
     matrices = np.concatenate([turns[:, None], rotations.from_axis_angle(pose)], 1)
-    joints, _ = forward_kinematics(matrices, np.zeros((len(turns), 3)), betas)
+    joints, _ = forward_kinematics(matrices, np.zeros((len(turns), 3)), betas, offsets=offsets)
     up = joints[:, JOINT["neck"]] - joints[:, [JOINT["left_ankle"], JOINT["right_ankle"]]].mean(1)
     height = np.linalg.norm(up, axis=-1)
     mean = up[height >= np.percentile(height, 75)].mean(0)
@@ -114,4 +125,4 @@ def _on_the_floor(motion: BodyMotion) -> BodyMotion:
     shift = np.zeros_like(motion.trans)
     shift[:, 1] = floor
     shift[:, [0, 2]] = joints[0, 0, [0, 2]]
-    return BodyMotion(motion.poses, motion.trans - shift, motion.betas, motion.fps)
+    return BodyMotion(motion.poses, motion.trans - shift, motion.betas, motion.fps, motion.rest)

@@ -17,7 +17,6 @@ from motionkit.training import random_state
 from motionkit.training.checkpoint import load_checkpoint, pack, save_checkpoint, unpack
 from motionkit.training.ema import Ema
 from motionkit.training.options import StageOptions
-from motionkit.training.state import rate_at
 
 
 @dataclass
@@ -130,3 +129,17 @@ def rate_of(step: int, options: StageOptions) -> float:
         final=options.final_rate,
         schedule=options.schedule,
     )
+
+
+def rate_at(
+    step: int, *, steps: int, peak: float, warm_up: int, final: float, schedule: str = "cosine"
+) -> float:
+    """A line up over ``warm_up`` steps, then down to ``final`` · peak: a cosine, a line, or not."""
+    if step < warm_up:
+        return peak * (step + 1) / warm_up
+    share = min(1.0, (step - warm_up) / max(1, steps - warm_up))
+    if schedule == "constant":
+        return peak
+    if schedule == "linear":
+        return peak * (1 + (final - 1) * share)
+    return peak * (final + (1 - final) * (1 + math.cos(math.pi * share)) / 2)

@@ -23,7 +23,7 @@ from motionkit.generation.lift_inputs import (  # noqa: E402
 )
 from tests.generation.lift_models import person, tiny_checkpoint  # noqa: E402
 
-PLAIN = LiftOptions(formats=("npz",))
+PLAIN = LiftOptions(formats=("npz",), refine=0)
 
 
 @pytest.fixture(scope="module")

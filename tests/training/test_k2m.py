@@ -24,7 +24,7 @@ from motionkit.training.k2m_data import (  # noqa: E402
     WindowSource,
     padded,
 )
-from motionkit.training.state import rate_at  # noqa: E402
+from motionkit.training.stage_state import rate_at  # noqa: E402
 from motionkit.training.token_cache import token_cache  # noqa: E402
 
 TINY = {
