@@ -9,7 +9,8 @@ from typing import Annotated, Any
 import typer
 
 from motionkit.cli.app import app
-from motionkit.cli.console import Console, clean
+from motionkit.cli.console import Console, clean, table
+from motionkit.errors import UsageError
 
 _EPILOG = "Exit codes: 0 done, 1 failed, 2 wrong usage."
 _Shards = Annotated[
@@ -113,26 +114,74 @@ def rebuild(
         raise typer.Exit(1)
 
 
-@app.command(epilog=_EPILOG)
+export_app = typer.Typer(invoke_without_command=True, epilog=_EPILOG)
+app.add_typer(export_app, name="export")
+
+
+@export_app.callback()
 def export(
     context: typer.Context,
-    form: Annotated[str, typer.Option("--format", help="coco, webdataset, humanml3d or hf.")],
-    out: Annotated[Path, typer.Option("--out", help="Folder to write.")],
+    form: Annotated[
+        str | None, typer.Option("--format", help="coco, webdataset, humanml3d or hf.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Folder to write.")] = None,
     shards: _Shards = None,
     split: Annotated[str | None, typer.Option(help="Only train, val or test.")] = None,
 ) -> None:
-    """Write a shard set in another format; docs/exchange.md says what each keeps.
+    """Write a shard set in another format (docs/exchange.md), or a trained model: export k2m.
 
     Example: motionkit export --format coco --out coco
     """
     from motionkit.exchange.formats import export_set
 
+    if context.invoked_subcommand is not None:
+        if any(value is not None for value in (form, out, shards, split)):
+            raise UsageError(
+                f"options of {context.invoked_subcommand} stand after its name.",
+                hint=f"motionkit export {context.invoked_subcommand} --help",
+            )
+        return
+    if form is None or out is None:
+        missing = "--format" if form is None else "--out"
+        raise UsageError(f"Missing option '{missing}'.", hint="motionkit export --help")
     console: Console = context.obj
     facts = export_set(shards or console.workspace_path / "shards", out, form, split=split)
     lines = [f"{split}: {_counts(counts)}" for split, counts in facts["splits"].items()]
     if facts.get("left_out"):
         lines.append(f"left out: {_counts(facts['left_out'])}")
     console.result({"path": str(out), **facts}, [*lines, f"in {out}"])
+
+
+@export_app.command("k2m", epilog=_EPILOG)
+def export_k2m(
+    context: typer.Context,
+    out: Annotated[Path, typer.Option("--out", help="Folder to write.")],
+    model: Annotated[
+        Path | None, typer.Option(help="Trained model [default: WORKSPACE/models/k2m].")
+    ] = None,
+    form: Annotated[
+        str, typer.Option("--format", help="onnx, or torch (.pt2 of torch.export).")
+    ] = "onnx",
+    tolerance: Annotated[
+        float, typer.Option(min=0, help="Largest difference from the model.")
+    ] = 1e-3,
+) -> None:
+    """Write a trained K2M as graphs that run without motionkit, each checked against the model.
+
+    Example: motionkit export k2m --out k2m-onnx
+    """
+    from motionkit.generation.export import export_k2m as make
+
+    console: Console = context.obj
+    folder = model or console.workspace_path / "models" / "k2m"
+    if not folder.exists():
+        raise UsageError(f"there is no trained model at {folder}.", hint="motionkit train k2m")
+    made = make(folder, out, form=form, tolerance=tolerance, progress=console.progress())
+    lines = table(
+        [(g.file, ", ".join(g.inputs), ", ".join(g.outputs), g.difference) for g in made.graphs],
+        ("file", "in", "out", "difference"),
+    )
+    console.result(_plain(made), [*lines, f"{made.bytes / 1e6:.1f} MB in {made.path}"])
 
 
 @app.command("import", epilog=_EPILOG)
