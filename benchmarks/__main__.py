@@ -14,6 +14,7 @@ NAMES: dict[str, list[str]] = {
     "scan_speed": [],
     "camera_kinds": [],
     "synth_truth": [],
+    "object_tracks": ["--videos", "22"],
     "real_videos": [],
     "caption_audit": ["--every", "8"],
     "coco_images": [],

@@ -112,6 +112,43 @@ def test_a_plain_picture_gives_no_certainty() -> None:
     assert not tracks.visible[1:].any()
 
 
+def test_a_turning_disc_is_followed_without_drift() -> None:
+    """12 degrees a frame, over a ground that stands still."""
+    ground, skin = texture(1), texture(2)
+    y, x = np.mgrid[0 : SIZE[0], 0 : SIZE[1]]
+    on_disc = (x - 120) ** 2 + (y - 80) ** 2 < 55**2
+    frames = []
+    for t in range(25):
+        turn = cv2.getRotationMatrix2D((120, 80), -12.0 * t, 1.0)
+        frame = ground.copy()
+        frame[on_disc] = cv2.warpAffine(skin, turn, SIZE[::-1])[on_disc]
+        frames.append(frame)
+    queries = grid_queries()
+    keep = np.linalg.norm(queries[:, 1:] - [120, 80], axis=1) < 48
+    tracks = LucasKanade().track(np.stack(frames), queries[keep])
+    angle = np.radians(12.0 * 24)
+    c, s = np.cos(angle), np.sin(angle)
+    truth = (queries[keep, 1:] - [120, 80]) @ np.array([[c, s], [-s, c]]) + [120, 80]
+    assert np.linalg.norm(tracks.points[-1] - truth, axis=1).mean() < 0.5
+    assert tracks.visible.mean() > 0.95
+
+
+def test_a_sudden_jump_is_caught() -> None:
+    """The first steps are 15 pixels, a tenth of the height, before any motion is known."""
+    frames = []
+    skin = texture(2)
+    for t in range(4):
+        frame = texture(1)
+        frame[50:110, 20 + 15 * t : 90 + 15 * t] = skin[50:110, :70]
+        frames.append(frame)
+    x, y = np.meshgrid(np.linspace(30, 80, 5), np.linspace(60, 100, 4))
+    queries = np.stack([np.zeros(20), x.ravel(), y.ravel()], 1).astype(np.float32)
+    tracks = LucasKanade().track(np.stack(frames), queries)
+    truth = queries[:, 1:] + [45, 0]
+    assert np.linalg.norm(tracks.points[-1] - truth, axis=1).mean() < 0.5
+    assert tracks.visible[-1].mean() > 0.9
+
+
 def test_no_frames_and_wrong_queries_are_refused() -> None:
     with pytest.raises(InputError) as caught:
         LucasKanade().track([], grid_queries())

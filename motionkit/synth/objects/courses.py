@@ -26,9 +26,9 @@ LINEAR: Final[dict[str, Range]] = {
 }
 #: Cycles a second, for what repeats: bounces, swings, circles, flips.
 CYCLES: Final[dict[str, Range]] = {
-    "slow": (0.36, 0.46),
-    "normal": (0.66, 0.80),
-    "fast": (1.05, 1.25),
+    "slow": (0.34, 0.44),
+    "normal": (0.62, 0.74),
+    "fast": (0.95, 1.10),
 }
 #: Degrees a second of a spin.
 TURNS: Final[dict[str, Range]] = {"slow": (35, 55), "normal": (85, 115), "fast": (170, 220)}
@@ -38,8 +38,8 @@ GROWTH: Final[dict[str, Range]] = {
     "normal": (0.28, 0.36),
     "fast": (0.46, 0.56),
 }
-#: Seconds that a fall of 0.55 of the height takes; those of a jump are 0.75 of it.
-FALLS: Final[dict[str, Range]] = {"slow": (1.5, 1.75), "normal": (1.0, 1.2), "fast": (0.6, 0.75)}
+#: Seconds that a fall of 0.55 of the height takes; and a jump.
+FALLS: Final[dict[str, Range]] = {"slow": (1.6, 1.8), "normal": (1.15, 1.3), "fast": (0.75, 0.88)}
 
 _TURN: Final = 2 * np.pi
 
@@ -200,7 +200,7 @@ def hop(way: str) -> Script:
 
 def jump(s: Stage) -> Course:
     """One jump."""
-    lasts = 0.75 * s.draw(FALLS)
+    lasts = s.draw(FALLS)
     p = np.clip((s.t - 0.15) / lasts, 0, 1)
     return s.course(0.0, -s.rng.uniform(0.32, 0.4) * 4 * p * (1 - p))
 

@@ -137,7 +137,7 @@ def _all() -> list[Motion]:
             direction="",
             script=courses.jump,
             upright=True,
-            rule="once, after 0.15 s; 0.32-0.4 of the height, 0.75 × `FALLS` seconds in the air",
+            rule="once, after 0.15 s; 0.32-0.4 of the height, `FALLS` seconds in the air",
         ),
         Motion(
             name="flutter",
