@@ -19,6 +19,7 @@ import json
 import os
 import shutil
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -195,13 +196,16 @@ def main() -> None:
     index = options.index or options.bvh.parent / "bandai_index.csv"
 
     parts: dict[str, list[View]] = {}
-    for motion in read_folder(options.bvh, index if index.exists() else None):
-        part = part_of(motion, options.held.split(","))
+    motions = list(read_folder(options.bvh, index if index.exists() else None))
+    pairs = {(m.content, m.style) for m in motions}
+    styles = Counter(content for content, _ in pairs)
+    for motion in motions:
+        part = part_of(motion, options.held.split(","), styles)
         parts.setdefault(part, []).extend(views(motion, options.seed))
     shards = options.out / "shards"
     made = write_set(rows(parts.items()), shards, origin={"kind": "mocap-projected"})
     print(f"{made.samples} clips of {made.videos} motions, {made.hours * 60:.0f} min")
-    tests = {name: parts[name] for name in ("pair", "style") if name in parts}
+    tests = {name: parts[name] for name in ("pair", "style", "content") if name in parts}
     for item in options.test:
         name, _, folder = item.partition("=")
         tests[name] = [v for m in read_folder(Path(folder)) for v in views(m, options.seed)]

@@ -11,7 +11,7 @@ from __future__ import annotations
 import csv
 import re
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -121,12 +121,19 @@ def measured(
     return m2d
 
 
-def part_of(motion: Motion, held_styles: Sequence[str]) -> str:
-    """train, val, pair (content × style pairs that training lacks) or style (styles it lacks)."""
+def part_of(motion: Motion, held_styles: Sequence[str], styles: Mapping[str, int]) -> str:
+    """Which part a motion belongs to.
+
+    train; val; pair: content × style pairs that training lacks, of contents and styles that it
+    has; style: styles that it lacks; content: contents that it lacks, those that come in one
+    style only (``styles`` counts them) and are drawn for testing.
+    """
     if motion.style in held_styles:
         return "style"
     place = zlib.crc32(f"{motion.content}|{motion.style}".encode()) % 100
-    return "pair" if place < 15 else "val" if place < 19 else "train"
+    if place < 15:
+        return "pair" if styles.get(motion.content, 0) > 1 else "content"
+    return "val" if place < 19 else "train"
 
 
 def rows(parts: Iterable[tuple[str, Sequence[View]]]) -> Iterator[dict[str, Any]]:

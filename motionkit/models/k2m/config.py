@@ -125,9 +125,10 @@ def medium() -> K2MConfig:
     return K2MConfig(
         tokenizer=TokenizerConfig(
             adapter=AdapterConfig(width=32, heads=2, patch_frames=4, depth=0),
-            quantiser=QuantiserConfig(layers=7, codes=256, dim=96, decay=0.98),
-            width=160,
+            quantiser=QuantiserConfig(layers=7, codes=256, dim=128, decay=0.98),
+            width=192,
             blocks=2,
+            smooth_frames=7,
         ),
         transformer=TransformerConfig(width=192, layers=4, heads=4, feed_forward=512, dropout=0.1),
     )

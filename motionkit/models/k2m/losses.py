@@ -32,7 +32,7 @@ class LossConfig:
     boundary: float = 0.0005
     pose: float = 10.0
     shape: float = 1.0
-    shape_free: float = 2.0
+    shape_free: float = 0.5
     """τ: 0.1 · Σ|β| up to this costs nothing."""
     reference_px: float | None = 600.0
     """Height of the reference body in pixels; None: pixels of the picture, as in the paper."""
