@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from motionkit.bodies.body import make_body
+from motionkit.bodies.body import BUILT_IN, make_body
 from motionkit.bodies.body_torch import FOCAL_PX, project
 from motionkit.bodies.limits import pose_box, relaxed_pose
 from motionkit.bodies.rotations_torch import (
@@ -20,6 +20,7 @@ from motionkit.bodies.rotations_torch import (
     six_d_to_matrix,
     yaw_matrix,
 )
+from motionkit.bodies.skeleton import JOINT, REST_OFFSETS, SHAPE_BASIS, SHAPE_STEP
 from motionkit.models.k2m.adapter import SPREAD, Encoder, standing
 from motionkit.models.k2m.config import TokenizerConfig
 from motionkit.models.k2m.layers import ResidualBlock
@@ -35,6 +36,10 @@ VISIBLE_HEIGHT_M = 1.55
 BETA_MAX = 14.0
 #: Shape values a unit of the decoder's output.
 _BETA_SCALE = 4.0
+#: The distance is the usual one times exp(this · depth).
+DEPTH_STEP = 0.2
+#: Bones that make up a body's stature: the left leg, the trunk and the head.
+UPRIGHT = ("left_hip", "left_knee", "left_ankle", "spine1", "spine2", "spine3", "neck", "head")
 #: The pose box is a little wider than the anatomical limits, so that the pose loss has a say.
 LIMIT_MARGIN = 0.1
 
@@ -84,6 +89,8 @@ class Decoder(nn.Module):
     low: Tensor
     reach: Tensor
     flip: Tensor
+    upright: Tensor
+    basis: Tensor
 
     def __init__(self, config: TokenizerConfig) -> None:
         super().__init__()
@@ -101,6 +108,12 @@ class Decoder(nn.Module):
         low, high = (torch.tensor(v, dtype=torch.float32).flatten() for v in box)
         half = (high - low) / 2
         self.register_buffer("low", low, persistent=False)
+        upright = [JOINT[name] for name in UPRIGHT]
+        bones = torch.tensor(REST_OFFSETS[upright], dtype=torch.float32).norm(dim=-1)
+        basis = torch.tensor(SHAPE_BASIS[:, upright], dtype=torch.float32)
+        self.built_in = config.body == BUILT_IN
+        self.register_buffer("upright", bones, persistent=False)
+        self.register_buffer("basis", basis, persistent=False)
         self.register_buffer("reach", half, persistent=False)
         # the camera's y points down and its z away: a half turn about x makes a body face it
         self.register_buffer("flip", torch.diag(torch.tensor([1.0, -1, -1])), persistent=False)
@@ -139,16 +152,32 @@ class Decoder(nn.Module):
         across = torch.cumsum(path[..., 0] * 0.03 * keep.squeeze(-1), 1)
         across = across - masked_mean(across, frames, 1)[:, None]
         shape = masked_mean(betas, keep.expand_as(betas), 1)
+        betas = BETA_MAX * torch.tanh(_BETA_SCALE * shape / BETA_MAX)
+        betas, depth = self.of_usual_stature(betas, path[..., 2])
         return Lifted(
             pose=pose,
             root=root,
             yaw=yaw,
             path=torch.stack([across, path[..., 1] * 0.3], -1),
             offset=offset * 0.1,
-            depth=path[..., 2],
-            betas=BETA_MAX * torch.tanh(_BETA_SCALE * shape / BETA_MAX),
+            depth=depth,
+            betas=betas,
             flat=standing(flat) + SPREAD * flat.unflatten(-1, (17, 2)),
         )
+
+    def of_usual_stature(self, betas: Tensor, depth: Tensor) -> tuple[Tensor, Tensor]:
+        """The same picture by a body of the built-in skeleton's stature.
+
+        One camera cannot tell a small body from a far one. Left open, the size drifts: losses of
+        the picture do not see it. The length of legs and trunk is held, and the distance takes
+        up the difference; the projection stays as it is.
+        """
+        if not self.built_in:
+            return betas, depth
+        lengths = self.upright * torch.exp(SHAPE_STEP * (betas @ self.basis))
+        size = (lengths.sum(-1) / self.upright.sum()).log()  # [B]
+        first = betas[:, :1] - size[:, None] / SHAPE_STEP
+        return torch.cat([first, betas[:, 1:]], -1), depth - size[:, None] / DEPTH_STEP
 
 
 class Tokenizer(nn.Module):
@@ -196,7 +225,7 @@ class Tokenizer(nn.Module):
         """
         shape = lifted.betas[:, None]
         where = (lifted.path if path is None else path) + lifted.offset
-        z = focal * VISIBLE_HEIGHT_M / height[:, None] * torch.exp(0.2 * lifted.depth)
+        z = focal * VISIBLE_HEIGHT_M / height[:, None] * torch.exp(DEPTH_STEP * lifted.depth)
         pixel = where * height[:, None, None] + centre[:, None] - size[:, None] / 2
         pelvis = torch.cat([pixel * z[..., None] / focal, z[..., None]], -1)
         turns = torch.cat([lifted.root[:, :, None], axis_angle_to_matrix(lifted.pose)], 2)

@@ -194,3 +194,29 @@ def test_presets_have_the_papers_sizes() -> None:
 def test_a_patch_that_does_not_fit_is_refused() -> None:
     with pytest.raises(TrainingError, match="patch_frames"):
         Tokenizer(tiny(adapter=AdapterConfig(width=8, heads=2, patch_frames=3)))
+
+
+def test_a_lifted_body_has_the_usual_stature_whatever_its_proportions() -> None:
+    from motionkit.bodies.skeleton import REST_OFFSETS
+    from motionkit.models.k2m.tokenizer import JOINT, UPRIGHT, Lifted
+
+    torch.manual_seed(0)
+    model = Tokenizer(tiny())
+    betas, depth = torch.randn(5, 10) * 6, torch.randn(5, 8)
+    held, moved = model.decoder.of_usual_stature(betas, depth)
+    joints = [JOINT[name] for name in UPRIGHT]
+    bones = model.body.rest_offsets(held)[:, joints].norm(dim=-1).sum(-1)
+    usual = torch.tensor(REST_OFFSETS[joints], dtype=torch.float32).norm(dim=-1).sum()
+    assert torch.allclose(bones, usual.expand(5), atol=1e-4)
+    assert torch.equal(held[:, 1:], betas[:, 1:])
+
+    def pixels(b: torch.Tensor, d: torch.Tensor) -> torch.Tensor:
+        root = torch.eye(3).expand(5, 8, 3, 3)
+        zeros = torch.zeros(5, 8, 2)
+        lifted = Lifted(
+            torch.zeros(5, 8, 23, 3), root, zeros, zeros, zeros, d, b, torch.zeros(5, 8, 17, 2)
+        )
+        height, size = torch.full((5,), 300.0), torch.full((5, 2), 640.0)
+        return model.place(lifted, height, size / 2, size).pixels
+
+    assert torch.allclose(pixels(held, moved), pixels(betas, depth), atol=1e-4)
