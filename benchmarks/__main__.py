@@ -29,10 +29,11 @@ NAMES: dict[str, list[str]] = {
     "kill_resume": [],
     "captioner_faults": [],
     "k2m_small": [],
+    "k2m_mocap": ["--share", "0.05"],
     "train_speed": [],
     "rvq_speed": [],
     "generation_speed": ["--rounds", "5"],
-    "adapter_memory": ["--batch", "16"],
+    "adapter_memory": [],
 }
 
 

@@ -130,7 +130,7 @@ def medium() -> K2MConfig:
             blocks=2,
             smooth_frames=7,
         ),
-        transformer=TransformerConfig(width=192, layers=4, heads=4, feed_forward=512, dropout=0.1),
+        transformer=TransformerConfig(width=128, layers=3, heads=4, feed_forward=256, dropout=0.1),
     )
 
 
