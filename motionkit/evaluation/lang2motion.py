@@ -31,7 +31,7 @@ from motionkit.models.lang2motion.model import Lang2Motion
 from motionkit.training.lang2motion import FEATURES, find_pictures, load_lang2motion
 from motionkit.training.lang2motion_config import Lang2MotionTrainConfig, from_table
 from motionkit.training.lang2motion_data import TrackData, TrackItem, load_items, prepare
-from motionkit.training.lang2motion_task import embed_items, generate_pairs
+from motionkit.training.lang2motion_task import embed_items, generate_pairs, read_texts
 
 VERSION = 1
 
@@ -130,8 +130,8 @@ def measure(
     ``model`` are baselines. Without training items only those that need none are there.
     """
     network.eval()
-    texts, said, item_of = data.own_texts()
-    asked, latents = texts.numpy(), embed_items(network, data)
+    asked, said, item_of = read_texts(network, data)
+    latents = embed_items(network, data)
     relevant = relevance_of(said, item_of.tolist(), len(data.items))
     true = np.stack([item.points for item in data.items])[item_of]
     seen = np.stack([item.visible for item in data.items])[item_of]
@@ -144,8 +144,9 @@ def measure(
     if len(train.pairs):
         lent = np.stack([item.points for item in train.items])
         shown = np.stack([item.visible for item in train.items])
-        _, _, of_train = train.own_texts()
-        nearest = nearest_text(asked, train.own_texts()[0].numpy(), of_train)
+        # By the text encoder's own features: a baseline borrows nothing from the model.
+        known, _, of_train = train.own_texts()
+        nearest = nearest_text(data.own_texts()[0].numpy(), known.numpy(), of_train)
         made["mean motion"] = mean_motion(first, lent, shown)
         made["nearest text"] = borrowed(first, lent, nearest)
         made["random"] = random_motion(first, lent, seed=seed)

@@ -194,7 +194,7 @@ def _train(
     if config.threads is not None:
         torch.set_num_threads(config.threads)
     encoder = text_encoder(config.encoder)
-    sizes = dataclasses.replace(config.sizes(), latent=encoder.dim, image=pictures.dim)
+    sizes = fitted_to(config.sizes(), encoder.dim, pictures.dim)
     kept: FeatureCache[str] = FeatureCache(out / FEATURES, encoder)
     data, held = (prepare(part, sizes.grid, kept) for part in (items, val))
     stage = config.stage(len(data.pairs))
@@ -221,6 +221,7 @@ def _train(
     )
     random_state.seed_all(config.seed)
     model = Lang2Motion(sizes)
+    model.reader.fit(data.features)
     ranks.part_ways(config.seed)
     task = Lang2MotionTask(data, held, config, stage.steps)
     state = fit(task, model, STAGE, stage, config, place, ranks=ranks, log=log, clock=clock)
@@ -241,6 +242,13 @@ def _train(
         seconds=clock.seconds(),
         last=log.last.get(STAGE, {}),
     )
+
+
+def fitted_to(sizes: Lang2MotionConfig, text: int, image: int) -> Lang2MotionConfig:
+    """``sizes`` with those of the encoders' features; latents are text features, unless a reader
+    brings them to a size of their own."""
+    latent = sizes.latent if sizes.reader.kind == "mlp" else text
+    return dataclasses.replace(sizes, latent=latent, text=text, image=image)
 
 
 def load_lang2motion(path: Path) -> tuple[Lang2Motion, dict[str, Any]]:

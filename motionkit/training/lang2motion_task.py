@@ -21,6 +21,8 @@ from motionkit.training.task import Batch
 
 #: Trajectories at once where no gradient is needed.
 _BATCH = 256
+#: Losses of what z_p is decoded to.
+_OF_LATENT = ("recon", "vel", "range")
 
 
 @dataclass
@@ -41,23 +43,28 @@ class Lang2MotionTask:
         pictures images [B, T, D] and has_images [B]. Every pair is as likely."""
         c = self.config
         drawn = torch.randint(len(self.data.pairs), (c.batch,))
-        flips = (torch.rand(c.batch) < c.mirror).tolist()
         pairs = self.data.pairs[drawn]
+        # A sentence that names no side stays as it is: a swing "from the left" that is not said
+        # to be one would get two answers.
+        sided = pairs[:, 1] != pairs[:, 2]
+        flips = ((torch.rand(c.batch) < c.mirror) & sided).tolist()
         chosen = pairs[:, 0].tolist()
         rows = [int(p[2] if flip else p[1]) for p, flip in zip(pairs, flips, strict=True)]
         tensors = {**self.data.tensors(chosen, flips), "text": self.data.features[rows]}
+        # A trajectory and its mirror image are two.
+        tensors["item"] = pairs[:, 0] * 2 + torch.tensor(flips, dtype=torch.int64)
         return Batch(tensors, tuple(self.data.items[i].item_id for i in chosen))
 
     def loss(self, model: Lang2Motion, batch: Batch, step: int) -> tuple[Tensor, dict[str, Tensor]]:
         """The six losses, as far as they have a weight and something to look at."""
         weights = self.config.losses.weights()
-        points, real, text = batch["points"], batch["real"], batch["text"]
+        points, real, text = batch["points"], batch["real"], model.read(batch["text"])
         images = batch.tensors.get("images") if model.config.image else None
         has = batch.tensors.get("has_images")
         latent = None
-        if any(weights[n] for n in ("recon", "vel", "range", "text", "image")):
+        if any(weights[n] for n in (*_OF_LATENT, "text", "image", "contrast")):
             latent = model.encoder(points, real, self._shown(images))
-        from_latent = any(weights[n] for n in ("recon", "vel", "range"))
+        from_latent = any(weights[n] for n in _OF_LATENT)
         starts = [
             *([latent] if latent is not None and from_latent else []),
             *([text] if weights["text_recon"] else []),
@@ -65,7 +72,8 @@ class Lang2MotionTask:
         made = list(self._decoded(model, starts, points, step))
         first = made.pop(0) if latent is not None and from_latent else None
         predicted = Prediction(latent, first, made.pop(0) if made else None)
-        target = Target(points, batch["visible"], text, images, has)
+        seen = None if images is None else model.read(images)
+        target = Target(points, batch["visible"], text, seen, has, batch.tensors.get("item"))
         loss, terms = trajectory_losses(predicted, target, real, self.config.losses)
         return loss, {**{n: v.detach() for n, v in terms.items()}, "loss": loss.detach()}
 
@@ -97,10 +105,10 @@ class Lang2MotionTask:
         beside that of no motion."""
         if not len(self.val.pairs):
             return {}
-        texts, said, item_of = self.val.own_texts()
+        texts, said, item_of = read_texts(model, self.val)
         latents = embed_items(model, self.val)
         relevant = relevance_of(said, item_of.tolist(), len(self.val.items))
-        found = both_ways(texts.cpu().numpy(), latents, relevant, ks=(1, 5))
+        found = both_ways(texts, latents, relevant, ks=(1, 5))
         forth = found["text_to_trajectory"]
         true = np.stack([self.val.items[i].points for i in item_of])
         seen = np.stack([self.val.items[i].visible for i in item_of])
@@ -110,7 +118,7 @@ class Lang2MotionTask:
             "val_r1": forth.at[1],
             "val_r5": forth.at[5],
             "val_r1_chance": forth.chance[1],
-            "val_similarity": paired_similarity(texts.cpu().numpy(), latents, item_of.tolist()),
+            "val_similarity": paired_similarity(texts, latents, item_of.tolist()),
             "val_ade": ade(made, true, seen),
             "val_ade_static": ade(still, true, seen),
         }
@@ -146,6 +154,18 @@ def embed_items(
 
 
 @torch.no_grad()
+def read_texts(
+    model: Lang2Motion, data: TrackData
+) -> tuple[NDArray[np.float32], list[str], NDArray[np.intp]]:
+    """Of all pairs: the sentences' latents [P, latent] as the model reads them, the sentences,
+    and items [P]. Leaves the model in eval mode."""
+    model.eval()
+    features, said, item_of = data.own_texts()
+    latents = model.read(features.to(next(model.parameters()).device))
+    return latents.float().cpu().numpy(), said, item_of
+
+
+@torch.no_grad()
 def generate_pairs(
     model: Lang2Motion, data: TrackData, rows: Sequence[int] | NDArray[np.intp] | None = None
 ) -> NDArray[np.float32]:
@@ -157,7 +177,7 @@ def generate_pairs(
     made = []
     for part in pairs.split(_BATCH):
         first = np.stack([data.items[i].points[0] for i in part[:, 0].tolist()])
-        latent = data.features[part[:, 1]].to(device)
+        latent = model.read(data.features[part[:, 1]].to(device))
         out = model.generate(latent, torch.from_numpy(first).to(device))
         made.append(out.float().cpu().numpy())
     shape = (0, model.config.frames, model.config.points, 2)

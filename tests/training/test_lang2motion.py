@@ -19,6 +19,7 @@ from motionkit.shards.reader import open_shards  # noqa: E402
 from motionkit.training.checkpoint import save_checkpoint  # noqa: E402
 from motionkit.training.lang2motion import (  # noqa: E402
     find_pictures,
+    fitted_to,
     load_lang2motion,
     train_lang2motion,
     train_on,
@@ -49,6 +50,12 @@ def _words(monkeypatch: pytest.MonkeyPatch) -> None:
 def config(**changes: Any) -> Lang2MotionTrainConfig:
     base = replace(small(), model=TINY, steps=12, batch=8, warm_up=2, save_every=5, log_every=1)
     return replace(base, **{"picture_every": 0, "val_every": 6, **changes})
+
+
+def read(model: Lang2Motion, text: str) -> torch.Tensor:
+    """The latent [1, latent] of a text."""
+    with torch.no_grad():
+        return model.read(torch.from_numpy(lines.DirectionWords().encode([text])))
 
 
 def items(count: int = 24, first: int = 0) -> list[TrackItem]:
@@ -94,7 +101,7 @@ def test_it_learns_direction_from_text(trained: tuple[Path, Any]) -> None:
     first = torch.from_numpy((first * 2 / np.array([640, 360]) - 1).astype(np.float32))
     for direction, (dx, dy) in lines.DIRECTIONS.items():
         text = f"the thing goes {direction}"  # another wording than in training
-        latent = torch.from_numpy(lines.DirectionWords().encode([text])).expand(5, -1)
+        latent = read(model, text).expand(5, -1)
         moved = (model.generate(latent, first)[:, -1] - first).mean((0, 1)) * torch.tensor(
             [320, 180]
         )
@@ -123,7 +130,7 @@ def test_ten_times_the_trained_length_stays_finite_after_training(
     trained: tuple[Path, Any],
 ) -> None:
     model, _ = load_lang2motion(trained[0] / "model")
-    latent = torch.from_numpy(lines.DirectionWords().encode(["it goes left"]))
+    latent = read(model, "it goes left")
     made = model.generate(latent, torch.zeros(1, 9, 2), frames=80)
     assert torch.isfinite(made).all() and made[0, -1, :, 0].max() < -0.2
 
@@ -163,7 +170,7 @@ def test_every_loss_has_a_switch(name: str) -> None:
     settings = config(losses=replace(LossConfig(), **{name: 0.0}))
     task = Lang2MotionTask(data, data, settings, 10)
     torch.manual_seed(0)
-    model = Lang2Motion(replace(settings.sizes(), latent=lines.DIM))
+    model = Lang2Motion(fitted_to(settings.sizes(), lines.DIM, 0))
     loss, terms = task.loss(model, task.draw(0), 0)
     expected = {"recon", "vel", "range", "text", "text_recon", "loss"} - {name}
     assert set(terms) == expected
@@ -174,7 +181,7 @@ def test_only_text_recon_leaves_the_encoder_alone() -> None:
     data = prepare(items(4), 3, lines.DirectionWords())
     off = dict.fromkeys(("recon", "vel", "range", "text", "image"), 0.0)
     task = Lang2MotionTask(data, data, config(losses=replace(LossConfig(), **off)), 10)
-    model = Lang2Motion(replace(config().sizes(), latent=lines.DIM))
+    model = Lang2Motion(fitted_to(config().sizes(), lines.DIM, 0))
     loss, terms = task.loss(model, task.draw(0), 0)
     loss.backward()
     assert set(terms) == {"text_recon", "loss"}
@@ -188,7 +195,12 @@ def test_the_direct_decoder_trains_too(tmp_path: Path) -> None:
         replace(config(), model=table), items=items(8), val=items(4), data_hash="d", out=tmp_path
     )
     model, _ = load_lang2motion(made.model)
-    assert model.generate(torch.ones(1, lines.DIM), torch.zeros(1, 9, 2)).shape == (1, 8, 9, 2)
+    assert model.generate(torch.ones(1, model.config.latent), torch.zeros(1, 9, 2)).shape == (
+        1,
+        8,
+        9,
+        2,
+    )
 
 
 def with_pictures(given: list[TrackItem]) -> list[TrackItem]:
@@ -264,7 +276,7 @@ def test_the_paper_s_settings_are_the_defaults() -> None:
 
 def test_a_table_changes_the_preset_and_is_checked() -> None:
     settings = from_table({"preset": "small", "epochs": 3, "model": {"grid": 4}})
-    assert settings.encoder == "minilm" and settings.sizes().grid == 4
+    assert settings.encoder == "minilm:words" and settings.sizes().grid == 4
     assert settings.sizes().encoder.width == 128 and settings.stage(100).steps == 9
     for table, message in (
         ({"preset": "huge"}, "unknown preset 'huge'"),
@@ -281,7 +293,7 @@ def test_a_table_changes_the_preset_and_is_checked() -> None:
 
 def test_the_picture_shows_true_above_generated(tmp_path: Path) -> None:
     data = prepare(items(8), 3, lines.DirectionWords())
-    model = Lang2Motion(replace(config().sizes(), latent=lines.DIM)).eval()
+    model = Lang2Motion(fitted_to(config().sizes(), lines.DIM, 0)).eval()
     image = Lang2MotionTask(data, data, config(), 1).picture(model)
     assert image is not None and image.shape == (192, 576, 3) and image.dtype == np.uint8
     assert (image[:96].max(-1) > 200).any() and image[:, :, 0].max() < 100

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from motionkit.errors import UsageError
 
 DECODERS = ("autoregressive", "direct")
+READERS = ("none", "centred", "mlp")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,6 +21,25 @@ class EncoderConfig:
     heads: int = 4
     feed_forward: int = 1024
     dropout: float = 0.1
+    relative: bool = False
+    """Beyond the paper: positions about the centre of the first frame, not of the picture, so that
+    a motion has one latent wherever it happens."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReaderConfig:
+    """What stands between the text encoder's features and the latents (beyond the paper).
+
+    Sentence encoders put all sentences of one kind into a narrow cone ("to the left" and "to the
+    right" differ by a few per cent), in which a cosine loss separates nothing."""
+
+    kind: str = "none"
+    """none: features are latents, as in the paper; centred: less their mean over the training
+    sentences, each number by its spread there; mlp: then through two learned layers."""
+    hidden: int = 256
+    dropout: float = 0.3
+    """Of centred features and of the hidden layer, in training: what is learned from few
+    wordings must hold for others."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +55,16 @@ class DecoderConfig:
     """Bound of a point's displacement in one frame and axis, normalised (0.5 is a quarter of the
     frame): Δ = max_step · tanh(output / max_step), which is the identity for small outputs. So
     positions cannot grow faster than a line, however long the motion."""
+    clock: bool = False
+    """Beyond the paper: the decoder sees how far the motion has come, t/(T − 1) and its sines, at
+    most 1. Without it, what bounces or halts cannot be told from a position."""
+    velocity: bool = False
+    """Beyond the paper: it sees the last displacement."""
+    relative: bool = False
+    """Beyond the paper: it sees positions about the centre of the first frame, and that frame."""
+    affine: bool = False
+    """Beyond the paper: its answer is an affine motion of all points (6 numbers) and a
+    displacement of each point on top."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,11 +76,14 @@ class Lang2MotionConfig:
     frames: int = 30
     """T, the given first frame among them. The autoregressive decoder goes on past it."""
     latent: int = 512
-    """Size of the text encoder's features; training takes it from there (512: CLIP ViT-B,
-    384: MiniLM)."""
+    """Size of the latents. Without a reader, or with ``centred``, it is that of the text encoder's
+    features, and training takes it from there (512: CLIP ViT-B, 384: MiniLM)."""
+    text: int | None = None
+    """Size of the text encoder's features; None: the latent's. Training takes it from there."""
     image: int = 0
     """Size of the picture features of the overlay frames; 0: the image branch is off. Training
-    takes it from the image encoder, and it must be the latent's size."""
+    takes it from the image encoder, and it must be the text features' size."""
+    reader: ReaderConfig = field(default_factory=ReaderConfig)
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
     decoder: DecoderConfig = field(default_factory=DecoderConfig)
 
@@ -60,11 +93,21 @@ class Lang2MotionConfig:
                 f"a model of grid {self.grid} and {self.frames} frames has no motion.",
                 hint="choose grid 1 or more and frames 2 or more",
             )
-        if self.image not in (0, self.latent):
+        if self.image not in (0, self.features):
             raise UsageError(
-                f"picture features have {self.image} numbers, text features {self.latent}: "
+                f"picture features have {self.image} numbers, text features {self.features}: "
                 "they are not of one space.",
                 hint="take text and picture encoder from the same CLIP, or switch pictures off",
+            )
+        if self.reader.kind not in READERS:
+            raise UsageError(
+                f"there is no reader {self.reader.kind!r}.",
+                hint=f"choose from: {', '.join(READERS)}",
+            )
+        if self.reader.kind != "mlp" and self.features != self.latent:
+            raise UsageError(
+                f"text features of {self.features} numbers are no latents of {self.latent}.",
+                hint="choose reader.kind = mlp, or leave the latent's size to the text encoder",
             )
         if self.decoder.kind not in DECODERS:
             raise UsageError(
@@ -83,6 +126,11 @@ class Lang2MotionConfig:
             )
 
     @property
+    def features(self) -> int:
+        """Size of the text encoder's features."""
+        return self.text or self.latent
+
+    @property
     def points(self) -> int:
         """N."""
         return self.grid * self.grid
@@ -94,11 +142,13 @@ def paper() -> Lang2MotionConfig:
 
 
 def small() -> Lang2MotionConfig:
-    """Trains in minutes on a CPU core."""
+    """Trains in minutes on a CPU core, with what goes beyond the paper."""
     return Lang2MotionConfig(
-        latent=384,
-        encoder=EncoderConfig(width=128, layers=2, feed_forward=256, dropout=0.0),
-        decoder=DecoderConfig(hidden=256),
+        latent=128,
+        text=384,
+        reader=ReaderConfig(kind="mlp"),
+        encoder=EncoderConfig(width=128, layers=2, feed_forward=256, dropout=0.0, relative=True),
+        decoder=DecoderConfig(hidden=256, clock=True, velocity=True, relative=True, affine=True),
     )
 
 

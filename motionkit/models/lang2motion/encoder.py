@@ -32,6 +32,7 @@ class TrajectoryEncoder(nn.Module):
     def __init__(self, config: Lang2MotionConfig) -> None:
         super().__init__()
         e = config.encoder
+        self.relative = e.relative
         width = e.width or config.latent
         self.points_in = nn.Linear(config.points * 2, width)
         self.image_in = nn.Linear(config.image, width, bias=False) if config.image else None
@@ -56,6 +57,8 @@ class TrajectoryEncoder(nn.Module):
         """``real`` [B, T] False keeps a padded frame out. ``images`` [B, T, image]: features of
         the overlay frames; a sample whose row is all 0 has none, and then, as without ``images``,
         nothing is added: the layer has no bias."""
+        if self.relative:
+            points = points - points[:, :1].mean(2, keepdim=True)
         x = self.points_in(points.flatten(2))
         if self.image_in is not None and images is not None:
             x = x + self.image_in(images)

@@ -25,19 +25,28 @@ class LossConfig:
     image: float = 0.1
     """Counts only where the samples have features of their overlay frames."""
     text_recon: float = 0.5
+    contrast: float = 0.0
+    """Beyond the paper: of the batch's sentences and trajectories each must find its own (InfoNCE
+    on cosines, both ways). The text loss alone pulls together, and sets nothing apart."""
+    temperature: float = 0.07
+    """Of contrast."""
     norm: str = "l1"
     """Of recon and text_recon: l1 or l2 (squared error; the paper's ablation)."""
 
     def __post_init__(self) -> None:
         if self.norm not in ("l1", "l2"):
             raise UsageError(f"losses.norm is {self.norm!r}.", hint="choose l1 or l2")
+        if not self.temperature > 0:
+            raise UsageError(
+                f"losses.temperature is {self.temperature}.", hint="give a number above 0"
+            )
         for name, value in self.weights().items():
             if not value >= 0:
                 raise UsageError(f"losses.{name} is {value}.", hint="give 0 (off) or more")
 
     def weights(self) -> dict[str, float]:
         """Term → weight."""
-        names = ("recon", "vel", "range", "text", "image", "text_recon")
+        names = ("recon", "vel", "range", "text", "image", "text_recon", "contrast")
         return {name: getattr(self, name) for name in names}
 
 
@@ -50,11 +59,13 @@ class Target:
     visible: Tensor
     """[B, T, N] bool; False on padding."""
     text: Tensor
-    """[B, latent] features of a caption each."""
+    """[B, latent]: a caption each, as the model reads it."""
     images: Tensor | None = None
     """[B, T, image] features of the overlay frames, 0 on padding; None: no pictures."""
     has_images: Tensor | None = None
     """[B] bool: which samples have them."""
+    item: Tensor | None = None
+    """[B] int: equal for samples of one trajectory; None: all differ."""
 
 
 @dataclass(frozen=True)
@@ -122,6 +133,23 @@ def image_loss(latent: Tensor, images: Tensor, real: Tensor, has: Tensor) -> Ten
     return _mean(cosine_loss(latent, mean), has)
 
 
+def contrast_loss(
+    latent: Tensor, text: Tensor, temperature: float, item: Tensor | None = None
+) -> Tensor:
+    """InfoNCE both ways between latents and texts [B, D]; row i belongs to row i, and what is of
+    the same ``item`` [B] is no wrong answer."""
+    unit = torch.nn.functional.normalize
+    scores = unit(latent, dim=-1) @ unit(text, dim=-1).T / temperature
+    if item is not None:
+        same = (item[:, None] == item[None]) & ~torch.eye(
+            len(item), dtype=torch.bool, device=item.device
+        )
+        scores = scores.masked_fill(same, -torch.inf)
+    own = torch.arange(len(scores), device=scores.device)
+    cross = torch.nn.functional.cross_entropy
+    return (cross(scores, own) + cross(scores.T, own)) / 2
+
+
 def trajectory_losses(
     predicted: Prediction, target: Target, real: Tensor, config: LossConfig
 ) -> tuple[Tensor, dict[str, Tensor]]:
@@ -146,5 +174,9 @@ def trajectory_losses(
         terms["image"] = image_loss(predicted.latent, target.images, real, has)
     if weights["text_recon"] and predicted.from_text is not None:
         terms["text_recon"] = recon_loss(predicted.from_text, true, seen, config.norm)
+    if weights["contrast"] and predicted.latent is not None:
+        terms["contrast"] = contrast_loss(
+            predicted.latent, target.text, config.temperature, target.item
+        )
     total = sum((weights[name] * value for name, value in terms.items()), true.new_zeros(()))
     return total, terms

@@ -9,6 +9,7 @@ from motionkit.errors import UsageError
 from motionkit.models.lang2motion.config import Lang2MotionConfig
 from motionkit.models.lang2motion.decoder import make_decoder
 from motionkit.models.lang2motion.encoder import TrajectoryEncoder
+from motionkit.models.lang2motion.reader import TextReader
 
 
 class Lang2Motion(nn.Module):
@@ -17,6 +18,7 @@ class Lang2Motion(nn.Module):
     def __init__(self, config: Lang2MotionConfig) -> None:
         super().__init__()
         self.config = config
+        self.reader = TextReader(config)
         self.encoder = TrajectoryEncoder(config)
         self.decoder = make_decoder(config)
 
@@ -37,10 +39,22 @@ class Lang2Motion(nn.Module):
         latent: Tensor = self.encoder(points, real, images)
         return latent
 
+    def read(self, features: Tensor) -> Tensor:
+        """Latents [B, latent] of the text encoder's features [B, features] (or of pictures'
+        features in the same space); UsageError for features of another size."""
+        if features.shape[-1] != self.config.features:
+            raise UsageError(
+                f"text features of {features.shape[-1]} numbers; this model's have "
+                f"{self.config.features}.",
+                hint="use the text encoder that the model was trained with",
+            )
+        latent: Tensor = self.reader(features)
+        return latent
+
     @torch.no_grad()
     def generate(self, latent: Tensor, first: Tensor, frames: int | None = None) -> Tensor:
-        """Trajectories [B, frames, N, 2] from latents [B, latent] (text features, z_p, or mixes of
-        them; their length does not matter) and first frames [B, N, 2].
+        """Trajectories [B, frames, N, 2] from latents [B, latent] (of `read` texts, z_p, or mixes
+        of them; their length does not matter) and first frames [B, N, 2].
 
         Frame 0 equals ``first`` to the bit. ``frames`` None: the trained length. UsageError for
         another N or latent size, no frames, or points that are not finite.

@@ -101,11 +101,14 @@ def test_the_paper_s_weights() -> None:
     assert total.item() == pytest.approx(sum(w * found[n] for n, w in weights.items()))
 
 
-@pytest.mark.parametrize("name", list(LossConfig().weights()))
+ON = [name for name, weight in LossConfig().weights().items() if weight]
+
+
+@pytest.mark.parametrize("name", ON)
 def test_a_weight_of_zero_switches_a_term_off(name: str) -> None:
     made, target, real = batch()
     _, terms = trajectory_losses(made, target, real, replace(LossConfig(), **{name: 0.0}))
-    assert set(terms) == set(LossConfig().weights()) - {name}
+    assert set(terms) == set(ON) - {name}
 
 
 def test_without_pictures_there_is_no_image_term() -> None:
