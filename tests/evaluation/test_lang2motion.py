@@ -15,10 +15,7 @@ from motionkit.errors import UsageError  # noqa: E402
 from motionkit.evaluation.lang2motion import evaluate_lang2motion, lines_of, measure  # noqa: E402
 from motionkit.models.lang2motion.model import Lang2Motion  # noqa: E402
 from motionkit.shards.reader import open_shards  # noqa: E402
-from motionkit.training.lang2motion import (
-    fitted_to,
-    train_lang2motion,
-)
+from motionkit.training.lang2motion import fitted_to, train_lang2motion  # noqa: E402
 from motionkit.training.lang2motion_config import small  # noqa: E402
 from motionkit.training.lang2motion_data import TrackData, load_items, prepare  # noqa: E402
 from tests.training import lines  # noqa: E402
