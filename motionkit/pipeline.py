@@ -39,6 +39,10 @@ STAGES = (
 )
 
 
+#: Steps that train, and their model's folder in models/.
+TRAINED = {"train.k2m": "k2m", "train.evaluator": "evaluator", "train.lang2motion": "lang2motion"}
+
+
 @dataclasses.dataclass(frozen=True)
 class ShardOptions:
     """Parameters of `build-shards` (recipe section [shards])."""
@@ -201,6 +205,8 @@ def _run_step(
         return StepResult(step, summary.as_dict(), describe(summary), summary.failed.total())
     if step == "shards":
         return make_shards(workspace, parameters, recipe)
+    if step in TRAINED and (workspace.path / "shards").is_dir():
+        _keep_former(workspace, TRAINED[step], say)
     if step == "train.k2m":
         return train_k2m(workspace, parameters, progress=progress)
     if step == "train.evaluator":
@@ -214,6 +220,17 @@ def _run_step(
     if step == "report":
         return make_report(workspace, parameters)
     raise UsageError(f"there is no step '{step}'.", hint=f"steps are: {', '.join(STEPS)}")
+
+
+def _keep_former(workspace: Workspace, name: str, say: Callable[[str], None] | None) -> None:
+    """A recipe that finds other shards than its model was trained on trains anew beside it."""
+    from motionkit.shards.reader import open_shards
+    from motionkit.training.former import set_aside
+
+    data = open_shards(workspace.path / "shards").manifest_hash
+    aside = set_aside(workspace.path / "models" / name, data)
+    if aside is not None and say is not None:
+        say(f"the shards have changed: models/{name} is trained anew, the former one is {aside}")
 
 
 def retry_failed(
