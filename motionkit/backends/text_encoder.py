@@ -44,6 +44,8 @@ class MiniLM:
     dim = 384
     #: Words and signs that are read, with the two marks round them.
     longest = 128
+    #: Sentences in one call of the model.
+    _BATCH = 32
 
     def __init__(self) -> None:
         # Nothing may be fetched: the weights are on the disk, and a missing network must not hang.
@@ -80,25 +82,34 @@ class MiniLM:
         """Features [N, dim] of length 1. One sentence's feature does not depend on the others'."""
         import torch
 
-        rows = []
-        cut = 0
+        rows = np.zeros((len(texts), self.dim), np.float32)
+        found = [tokens_of(self._tokenizer, text, self.longest) for text in texts]
+        # Together goes what has as many tokens: padding would change the last bits.
+        alike: dict[int, list[int]] = {}
+        for row, (words, _) in enumerate(found):
+            alike.setdefault(words["input_ids"].shape[1], []).append(row)
         with torch.no_grad():
-            for text in texts:  # one by one: batching would let padding change the last bits
-                words, was_cut = tokens_of(self._tokenizer, text, self.longest)
-                cut += was_cut
-                feature = self._pooled(words)
-                rows.append((feature / feature.norm().clamp(min=1e-9)).numpy())
-        say_cut(cut, len(texts), self.longest)
-        return np.stack(rows) if rows else np.zeros((0, self.dim), np.float32)
+            for same in alike.values():
+                for start in range(0, len(same), self._BATCH):
+                    part = same[start : start + self._BATCH]
+                    joined = {
+                        key: torch.cat([found[row][0][key] for row in part])
+                        for key in found[part[0]][0]
+                    }
+                    feature = self._pooled(joined)
+                    length = feature.norm(dim=-1, keepdim=True).clamp(min=1e-9)
+                    rows[part] = (feature / length).numpy()
+        say_cut(sum(was_cut for _, was_cut in found), len(texts), self.longest)
+        return rows
 
     def _pooled(self, words: dict[str, Any]) -> Any:
-        """The feature [dim] of one sentence's tokens."""
-        return self._model(**words).last_hidden_state[0].mean(0)
+        """Features [B, dim] of sentences of as many tokens each."""
+        return self._model(**words).last_hidden_state.mean(1)
 
 
 class MiniLMWords(MiniLM):
     """What MiniLM knows of a sentence's words before it has made one meaning of them: the mean of
-    its word vectors, and that behind its second layer, each centred on itself; 768 numbers.
+    its word vectors beside that behind its second layer; 768 numbers.
 
     Its last layer is trained for what sentences are about, and there "to the left" and "to the
     right" hardly differ. Held-out wordings of a motion's direction were told apart in 77 % from
@@ -122,8 +133,8 @@ class MiniLMWords(MiniLM):
         hidden = self._model(**words, output_hidden_states=True).hidden_states
         # Without the marks round a sentence, where there is anything between them.
         inner = slice(1, -1) if words["input_ids"].shape[1] > 2 else slice(None)
-        means = [hidden[layer][0, inner].mean(0) for layer in (0, self._LAYER)]
-        return torch.cat([m / m.norm().clamp(min=1e-9) for m in means])
+        means = [hidden[layer][:, inner].mean(1) for layer in (0, self._LAYER)]
+        return torch.cat([torch.nn.functional.normalize(m, dim=-1) for m in means], -1)
 
 
 def tokens_of(tokenizer: Any, text: str, longest: int) -> tuple[dict[str, Any], bool]:

@@ -41,3 +41,36 @@ def test_a_missing_package_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> N
 def test_an_unknown_encoder_is_refused() -> None:
     with pytest.raises(UsageError, match="unknown text encoder"):
         text_encoder("word2vec")
+
+
+@pytest.mark.skipif(not HERE, reason="the extra 'minilm' is not installed")
+@pytest.mark.parametrize("name", ["minilm", "minilm:words"])
+def test_a_sentence_has_the_same_bits_alone_and_among_others(name: str) -> None:
+    encoder = text_encoder(name)
+    texts = [
+        f"a {colour} {thing} moves {way}"
+        for colour in ("red", "blue")
+        for thing in ("star", "big bird")
+        for way in ("left", "right", "up", "to the right side")
+    ]
+    whole = encoder.encode(texts)
+    assert whole.shape == (16, encoder.dim)
+    for row, text in zip(whole, texts, strict=True):
+        assert np.array_equal(encoder.encode([text])[0], row), text
+    assert np.allclose(np.linalg.norm(whole, axis=1), 1, atol=1e-5)
+    assert encoder.encode([]).shape == (0, encoder.dim)
+
+
+@pytest.mark.skipif(not HERE, reason="the extra 'minilm' is not installed")
+def test_word_vectors_keep_sides_apart_that_the_sentence_s_meaning_joins() -> None:
+    texts = ["the blue ball rolls quickly to the left", "the blue ball rolls quickly to the right"]
+    apart = {}
+    for name in ("minilm", "minilm:words"):
+        encoder = text_encoder(name)
+        left, right = encoder.encode(texts)
+        other = encoder.encode(["a leaf rolls quickly to the left"])[0]
+        apart[name] = (1 - left @ right) / (1 - left @ other)
+    # How much the side counts beside the noun.
+    assert apart["minilm:words"] > 1.3 * apart["minilm"]
+    assert text_encoder("minilm:words").identity() != text_encoder("minilm").identity()
+    assert text_encoder("minilm:words").encode([""]).shape == (1, 768)
