@@ -44,6 +44,8 @@ from motionkit.stages._first_mask import MASKS, first_mask, made_mask, own_mask
 Frame = NDArray[np.uint8]
 #: Where the mask of a clip comes from, as it travels beside a unit of model input.
 _SOURCE = "<U32"
+#: Clips whose tracks a worker remembers.
+_RECENT = 8
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,6 +84,7 @@ class Track:
         work = Workload(self.frames, self.grid * self.grid, self.memory_gb)
         # A wrong name is told at once; missing weights when the stage starts.
         object.__setattr__(self, "_tracker", open_tracker(self.backend, work))
+        object.__setattr__(self, "_recent", {})
 
     @property
     def tracker(self) -> Any:
@@ -217,8 +220,19 @@ class Track:
             queries, source = self._start(item.data)
         except Early as early:
             return early.outcome
-        tracks = self.tracker.track(_frames(item.data), queries)
-        return self._row(item.data, tracks, source)
+        return self._row(item.data, self._tracked(item.data, queries), source)
+
+    def _tracked(self, data: dict[str, Any], queries: NDArray[np.float32]) -> Tracks:
+        """The tracks of one clip. Sentences about the same objects, which come one after the
+        other, start from the same points of the same frames: they are followed once."""
+        recent: dict[tuple[str, bytes, bytes], Tracks] = getattr(self, "_recent")  # noqa: B009
+        ordinals = np.asarray(data["ordinals"], np.int32)
+        key = (str(data["path"]), ordinals.tobytes(), queries.tobytes())
+        if key not in recent:
+            while len(recent) >= _RECENT:
+                recent.pop(next(iter(recent)))
+            recent[key] = self.tracker.track(_frames(data), queries)
+        return recent[key]
 
     def read(self, item: Item) -> Iterator[Chunk]:
         """Offline: the clip as one unit. Online: frames, each with the queries, a few at a time.

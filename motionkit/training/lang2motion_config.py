@@ -125,10 +125,11 @@ def small() -> Lang2MotionTrainConfig:
     """Trains in minutes on a CPU core, with the embedded text encoder."""
     return Lang2MotionTrainConfig(
         preset="small",
-        learning_rate=1e-3,
+        learning_rate=2e-3,
         warm_up=50,
         schedule="cosine",
         encoder="minilm:words",
+        batch=64,
         mirror=0.5,
         scheduled_sampling=1.0,
         ema=0.998,

@@ -146,7 +146,7 @@ def small() -> Lang2MotionConfig:
     return Lang2MotionConfig(
         latent=128,
         text=384,
-        reader=ReaderConfig(kind="mlp"),
+        reader=ReaderConfig(kind="mlp", hidden=512, dropout=0.1),
         encoder=EncoderConfig(width=128, layers=2, feed_forward=256, dropout=0.0, relative=True),
         decoder=DecoderConfig(hidden=256, clock=True, velocity=True, relative=True, affine=True),
     )

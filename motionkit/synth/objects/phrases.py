@@ -335,8 +335,8 @@ def _side(way: str, other: str) -> Halves:
             f"to the {way}",
             f"{way}wards",
             f"towards the {way}",
-            f"away from the {other} side",
-            f"to the {way}, away from the {other}",
+            f"{way}ward",
+            f"to the far {way}",
             f"towards the {way} border",
         ),
         (
