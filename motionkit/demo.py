@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from motionkit.engines.local import Progress
-from motionkit.pipeline import ReportOptions, generate_motion, make_report, run_recipe
+from motionkit.motions import generate_motion
+from motionkit.pipeline import ReportOptions, make_report, run_recipe
 from motionkit.recipes import load_recipe
 from motionkit.workspace import Workspace, publish
 

@@ -94,7 +94,7 @@ def generate_k2m(
     from motionkit.generation.k2m import GenerateConfig
     from motionkit.generation.outputs import DEFAULT_FORMATS
     from motionkit.generation.prompts import FailedPrompt, Prompt, checked, read_prompts
-    from motionkit.pipeline import generate_motions
+    from motionkit.motions import generate_motions
     from motionkit.recipes import parse_settings
     from motionkit.training.k2m_config import changed
 

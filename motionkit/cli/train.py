@@ -80,8 +80,8 @@ def train_k2m(
 
     Example: motionkit train k2m --shards motion/shards --estimate
     """
-    from motionkit.pipeline import estimate_k2m
-    from motionkit.pipeline import train_k2m as train
+    from motionkit.motions import estimate_k2m
+    from motionkit.motions import train_k2m as train
     from motionkit.recipes import parse_settings, step_parameters
 
     console: Console = context.obj

@@ -16,7 +16,7 @@ def test_a_stopped_training_says_how_to_go_on(
     def stopped(*args: Any, **kwargs: Any) -> None:
         raise Interrupted("interrupted; saved after step 7 of text in X; run it again.")
 
-    monkeypatch.setattr("motionkit.pipeline.train_k2m", stopped)
+    monkeypatch.setattr("motionkit.motions.train_k2m", stopped)
     words = ["-w", str(tmp_path / "w"), "train", "k2m", "--shards", str(tmp_path)]
     assert run(words) == 1
     assert "saved after step 7 of text" in capsys.readouterr().err
@@ -28,7 +28,7 @@ def test_any_interruption_is_said(
     def stopped(*args: Any, **kwargs: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("motionkit.pipeline.train_k2m", stopped)
+    monkeypatch.setattr("motionkit.motions.train_k2m", stopped)
     assert run(["-w", str(tmp_path / "w"), "train", "k2m", "--shards", str(tmp_path)]) == 1
     assert "what is finished is kept" in capsys.readouterr().err
 
@@ -42,7 +42,7 @@ def test_options_become_the_configuration_and_the_estimate_is_printed(
         seen.append(config)
         return SimpleNamespace(as_dict=lambda: {"seconds": 3}, lines=lambda: ["3 s"])
 
-    monkeypatch.setattr("motionkit.pipeline.estimate_k2m", estimate)
+    monkeypatch.setattr("motionkit.motions.estimate_k2m", estimate)
     options = ["--estimate", "--devices", "2", "--device", "cpu", "--precision", "bf16"]
     words = ["-w", str(tmp_path / "w"), "train", "k2m", "--shards", str(tmp_path), *options]
     assert run([*words, "--json"]) == 0
