@@ -179,8 +179,7 @@ def _train(
             labels = _labels(ranks, config, tokenizer, clips, data_hash, out / LABELS / stage)
             random_state.seed_all(config.seed + 2 + number)
             ranks.part_ways(config.seed + 2 + number)
-            plain = dataclasses.replace(one, config=dataclasses.replace(t, cycle_share=0.0))
-            again = DistilStage(plain, labels, config.distil)
+            again = DistilStage(one, labels, config.distil)
             state = fit(
                 again, tokenizer, stage, config.distil, config, place,
                 ranks=ranks, log=log, clock=clock,

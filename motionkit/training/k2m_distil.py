@@ -10,6 +10,7 @@ they average out. All of it is made from 2D.
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -29,11 +30,18 @@ from motionkit.training.task import Batch
 
 @dataclass(frozen=True)
 class DistilStage:
-    """Reprojection on real windows (``first``, its cycle switched off) and labels in new views."""
+    """Reprojection on real windows, without its cycle, and labels in new views."""
 
-    first: TokenizerStage
+    tokenizer: TokenizerStage
+    """The first round."""
     labels: PoseLabels
     config: DistilTraining
+
+    @functools.cached_property
+    def first(self) -> TokenizerStage:
+        """The first round as it goes on beside the labels."""
+        kept = dataclasses.replace(self.tokenizer.config, cycle_share=0.0, batch=self.config.batch)
+        return dataclasses.replace(self.tokenizer, config=kept)
 
     def begin(self, model: Tokenizer, step: int) -> None:
         """Nothing to start: the codebooks run since the first round."""

@@ -87,6 +87,25 @@ def as_lifted(frames: Tensor, betas: Tensor) -> Lifted:
     )
 
 
+def labels_in_memory(model: Tokenizer, clips: Sequence[Clip], config: RefineConfig) -> PoseLabels:
+    """`make_labels` of few clips, kept in memory."""
+    frames, shapes, lengths, ids = [], [], [0], []
+    for names, lifted, real in _lifted(model, clips, config, len(clips)):
+        for row, (name, length) in enumerate(zip(names, real.sum(1).tolist(), strict=True)):
+            frames.append(_columns(lifted)[row, :length].to(torch.float16))
+            shapes.append(lifted.betas[row])
+            lengths.append(length)
+            ids.append(name)
+    starts = torch.tensor(lengths).cumsum(0)
+    return PoseLabels(torch.cat(frames), torch.stack(shapes), starts, tuple(ids))
+
+
+def _columns(lifted: Lifted) -> Tensor:
+    """[B, F, 83] of a motion."""
+    root, depth = lifted.root.flatten(2), lifted.depth[..., None]
+    return torch.cat([lifted.pose.flatten(2), root, lifted.offset, depth, lifted.path], -1)
+
+
 def make_labels(
     folder: Path, model: Tokenizer, clips: Sequence[Clip], config: RefineConfig, *, most: int
 ) -> None:
@@ -132,12 +151,7 @@ def _write(
         (folder / "ids.txt").open("w", encoding="utf-8") as ids,
     ):
         for names, lifted, real in _lifted(model, clips, config, most):
-            frames = torch.cat(
-                [
-                    lifted.pose.flatten(2), lifted.root.flatten(2), lifted.offset,
-                    lifted.depth[..., None], lifted.path,
-                ], -1,
-            )  # fmt: skip
+            frames = _columns(lifted)
             for row, name in enumerate(names):
                 length = int(real[row].sum())
                 raw.write(frames[row, :length].to(torch.float16).numpy().tobytes())

@@ -7,7 +7,11 @@ pytest.importorskip("safetensors")
 
 from motionkit.errors import TrainingError, UsageError  # noqa: E402
 from motionkit.training.estimate import _counted, estimate_stage  # noqa: E402
-from motionkit.training.k2m_config import K2MTrainConfig, check_tokens_per_step  # noqa: E402
+from motionkit.training.k2m_config import (  # noqa: E402
+    DistilTraining,
+    K2MTrainConfig,
+    check_tokens_per_step,
+)
 from motionkit.training.k2m_estimate import K2MEstimate, estimate_on  # noqa: E402
 from motionkit.training.ranks import Ranks  # noqa: E402
 from tests.training.test_k2m import clips, config  # noqa: E402
@@ -54,6 +58,15 @@ def test_both_stages_of_k2m_are_estimated() -> None:
     table = small.as_dict()
     assert table["stages"][1]["steps"] == 6 and table["seconds"] > 0
     assert any("ms a step" in line for line in small.lines())
+
+
+def test_further_rounds_are_counted() -> None:
+    c = replace(config(), distil=DistilTraining(steps=5, rounds=3, batch=4))
+    found = estimate_on(c, clips())
+    assert [(s.stage, s.steps) for s in found.stages] == [
+        ("tokenizer", 8), ("distil", 15), ("text", 6),
+    ]  # fmt: skip
+    assert found.stages[1].activations > found.stages[0].activations / 2
 
 
 def test_what_does_not_fit_is_said() -> None:
