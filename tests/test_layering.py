@@ -49,7 +49,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     | {"duplicates", "measures"},
     "training": BASE | {"shards", "models", "bodies", "backends", "mirror", "devices", "metrics"},
     "evaluation": BASE | {"shards", "models", "bodies", "training", "backends", "metrics"},
-    "generation": BASE | {"models", "bodies", "training", "backends", "evaluation", "video"},
+    "generation": BASE
+    | {"models", "bodies", "training", "backends", "evaluation", "video", "shards", "rle"},
     "keypoint_sources": BASE | {"workspace", "shards", "exchange", "generation"},
     "synth": BASE | {"bodies", "video", "rle"},
 }

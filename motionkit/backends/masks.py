@@ -82,6 +82,33 @@ def find_masks(video: str) -> MaskFiles | None:
     return None
 
 
+def read_mask(path: Path) -> Bool:
+    """The mask [H, W] of one file: a PNG, or JSON with COCO run lengths (of several frames: the
+    first one), all objects together. InputError ``mask-unreadable``; may be empty."""
+    if not path.is_file():
+        raise InputError("mask-unreadable", f"there is no file {path}")
+    if path.suffix.lower() == ".json":
+        try:
+            objects = _rle_objects(str(path), 0)
+        except RecursionError as error:
+            raise InputError("mask-unreadable", f"{path} is not a JSON file of masks") from error
+        if len({mask.shape for mask in objects}) > 1:
+            raise InputError("mask-unreadable", f"{path} has masks of several sizes")
+        if not objects:
+            raise InputError("mask-empty", f"{path} has no mask with a pixel in its first frame")
+        whole: Bool = np.logical_or.reduce(objects)
+        return whole
+    from motionkit.video.frame_folder import check_picture
+
+    if path.suffix.lower() != ".png":
+        raise InputError("mask-unreadable", f"{path} is neither a .png nor a .json file")
+    try:
+        check_picture(path)  # before anything as large as its header says is allocated
+    except InputError as error:
+        raise InputError("mask-unreadable", error.message) from error
+    return _labels(path) != 0
+
+
 def object_of_person(objects: list[Bool], keypoints: Float, share: float = 0.5) -> Bool | None:
     """The object that holds most of a person's keypoints, or None.
 

@@ -131,17 +131,18 @@ def load_items(
     length: str = "pad",
     min_frames: int = 2,
     images: Mapping[str, NDArray[np.float16]] | None = None,
+    need_text: bool = True,
 ) -> tuple[list[TrackItem], Counter[str]]:
     """Items of a split in the shards' order, and how many samples were left out, by reason:
     no-tracks, no-caption, too-short, other-grid.
 
-    ``images``: features [F, D] of overlay frames by sample id. TrainingError for tracks that are
-    not finite.
+    ``images``: features [F, D] of overlay frames by sample id. ``need_text`` False keeps samples
+    without a caption. TrainingError for tracks that are not finite.
     """
     items: dict[bytes, TrackItem] = {}
     left: Counter[str] = Counter()
     for sample in samples:
-        reason = _left_out(sample, grid, min_frames)
+        reason = _left_out(sample, grid, min_frames, need_text)
         if reason is not None:
             left[reason] += 1
             continue
@@ -178,10 +179,10 @@ def load_items(
     return list(items.values()), left
 
 
-def _left_out(sample: SampleLike, grid: int, min_frames: int) -> str | None:
+def _left_out(sample: SampleLike, grid: int, min_frames: int, need_text: bool) -> str | None:
     if sample.tracks is None:
         return "no-tracks"
-    if not any(text.strip() for text, _ in sample.captions):
+    if need_text and not any(text.strip() for text, _ in sample.captions):
         return "no-caption"
     if sample.tracks.points.shape[1] != grid * grid:
         return "other-grid"

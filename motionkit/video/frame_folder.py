@@ -18,6 +18,7 @@ from typing import Any, Final
 
 import av
 import numpy as np
+from numpy.typing import NDArray
 
 from motionkit.errors import InputError
 from motionkit.video.container import MAX_PIXELS, MAX_SIDE
@@ -148,6 +149,34 @@ def folder_pictures(
         if ordinal >= len(found.files):
             return
         yield ordinal, _decoded(found, _bytes_of(found, ordinal), ordinal, first)
+
+
+def check_picture(path: Path) -> tuple[int, int]:
+    """Width and height of a JPEG or PNG file by its header, nothing decoded; raises as
+    `read_picture`."""
+    return _size_of(_picture_bytes(path), path.name)
+
+
+def read_picture(path: Path) -> NDArray[np.uint8]:
+    """One JPEG or PNG file as RGB [H, W, 3], as stored.
+
+    Raises InputError: missing-file, unreadable-file, not-a-picture, corrupt, picture-too-large.
+    """
+    data = _picture_bytes(path)
+    one = FrameFolder(str(path.parent), (path.name,), (), False)
+    picture = _decoded(one, data, 0, _size_of(data, path.name))
+    pixels: NDArray[np.uint8] = np.ascontiguousarray(picture.to_ndarray(format="rgb24"))
+    return pixels
+
+
+def _picture_bytes(path: Path) -> bytes:
+    if _codec(path.name) is None:
+        raise InputError(
+            "not-a-picture", f"{readable(path.name)} is no .jpg or .png file", hint="convert it"
+        )
+    if not path.exists():
+        raise InputError("missing-file", f"there is no file {path}")
+    return _bytes_of(FrameFolder(str(path.parent), (path.name,), (), False), 0)
 
 
 def describe_folder(path: str | Path, fps: float = MEVIS_FPS) -> dict[str, Any]:
