@@ -66,7 +66,7 @@ def test_from_a_mevis_folder_to_a_report(tmp_path: Path, monkeypatch: pytest.Mon
     assert trained.summary["pictures"].startswith(f"on: features of {tracked} samples")
     assert "image" in trained.summary["last"]
     model, facts = load_lang2motion(tmp_path / "ws" / "models" / "lang2motion")
-    assert model.config.image == model.config.latent == 24
+    assert model.config.image == model.config.features == 24
     path = tmp_path / "ws" / "models" / "lang2motion" / "evaluation-test.json"
     report = json.loads(path.read_text())
     assert report["items"] > 0 and report["pictures"] == facts["pictures"]

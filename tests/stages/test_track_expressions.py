@@ -115,3 +115,21 @@ def test_the_same_input_gives_the_same_bytes(found: FakeTables, tmp_path: Path) 
     first, second = (run(Track(grid=4), found)[1] for _ in range(2))
     assert isinstance(first, Kept) and isinstance(second, Kept)
     assert first.row["points"].tobytes() == second.row["points"].tobytes()
+
+
+def test_expressions_that_start_from_the_same_points_are_followed_once(
+    found: FakeTables, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage, calls = Track(grid=4), []
+    track = stage.tracker.track
+
+    def counted(_: Any, frames: Any, queries: np.ndarray) -> Any:
+        calls.append(len(queries))
+        return track(frames, queries)
+
+    monkeypatch.setattr(type(stage.tracker), "track", counted)
+    first, second = run(stage, found)  # object 1 is not seen at first: both mean object 0
+    assert calls == [16]
+    assert isinstance(first, Kept) and isinstance(second, Kept)
+    assert np.array_equal(first.row["points"], second.row["points"])
+    assert first.row["clip_id"] != second.row["clip_id"]
