@@ -18,7 +18,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -119,7 +119,10 @@ def judge(model: Path, shards: Path, world: Path) -> dict[str, Any]:
     motions = np.array([said_of[text]["motion"] for text in said])
     held = np.array([said_of[text]["held_out"] for text in said])
     errors = _errors(network, test, train)
-    scores, relevant = cosine_scores(texts, latents), relevance_of(said, item_of, len(test.items))
+    scores, relevant = (
+        cosine_scores(texts, latents),
+        relevance_of(said, item_of.tolist(), len(test.items)),
+    )
     parts = {"all": held >= 0, "words of the training": ~held, "held-out words": held}
     report: dict[str, Any] = {
         "items": len(test.items),
@@ -181,7 +184,7 @@ def directions(network: Any, encoder: Any, data: TrackData) -> dict[str, float]:
     training sentences have for a direction, and in those that they never have.
     """
     rng = np.random.default_rng(0)
-    groups = {
+    groups: dict[str, Callable[[str], tuple[str, ...]]] = {
         "word": lambda way: (way,),
         "training": lambda way: phrases.DIRECTIONS[way][0],
         "held_out": lambda way: phrases.DIRECTIONS[way][1],
