@@ -151,7 +151,7 @@ def generate_lang2motion(
     seed: Annotated[int, typer.Option(min=0, help="0: the text's own motion; others vary it.")] = 0,
     variation: Annotated[
         float, typer.Option(help="Degrees that other seeds turn the latent by.")
-    ] = 20.0,
+    ] = 30.0,
     frames: Frames = None,
     fps: Fps = None,
     grid: Annotated[

@@ -53,7 +53,7 @@ class GenerateConfig:
     network knows no seconds: it moves as its training tracks did from frame to frame."""
     size: tuple[int, int] | None = None
     """Picture that a retrieved grid is placed in; None: its own."""
-    variation: float = 20.0
+    variation: float = 30.0
     """Degrees that seeds other than 0 turn the latent by; 0: not at all."""
     pool: int = 8
     """Nearest samples that a grid is drawn from, for seeds other than 0."""

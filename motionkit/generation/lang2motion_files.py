@@ -113,7 +113,7 @@ def write_trajectory(
             text = json.dumps(as_json(made), sort_keys=True, allow_nan=False)
             _publish(path, lambda part, text=text: part.write_text(text + "\n", "utf-8"))
         elif name == "png":
-            _publish(path, lambda part: write_png(part, still(made, image, drawing)))
+            write_png(path, still(made, image, drawing))
         else:
             from motionkit.video.film import write_film
 
@@ -268,10 +268,11 @@ def _scaled(points: Float, scale: float) -> NDArray[np.float64]:
 
 
 def write_png(path: Path, image: Frame) -> None:
-    """One RGB picture."""
+    """One RGB picture; its folder is made, and it appears when complete."""
     import cv2
 
     done, data = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
     if not done:
         raise ValueError(f"no PNG of {image.shape}")
-    path.write_bytes(data.tobytes())
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _publish(path, lambda part: part.write_bytes(data.tobytes()))

@@ -142,7 +142,7 @@ def test_wrong_requests_are_named(
 
 
 def test_retrieve_goes_both_ways_and_draws(place: Path, tmp_path: Path, capsys: Captured) -> None:
-    sheet = str(tmp_path / "s.png")
+    sheet = str(tmp_path / "new" / "s.png")
     found = answer(place, None, capsys, "retrieve", "it goes up", "--top", "4", "--sheet", sheet)
     assert [h["rank"] for h in found["hits"]] == [1, 2, 3, 4]
     assert found["to"] == "trajectories" and Path(sheet).stat().st_size > 1000
