@@ -20,17 +20,18 @@ Float = NDArray[np.float64]
 
 #: Names of joints, lower case without signs, most telling first; {side} is left or right, {s} its
 #: letter. "leftshoulder" is the collar bone where there is an upper arm as well, so it comes last.
+#: A hand or a foot is the wrist or ankle where the file has no such joint.
 _NAMES: dict[str, tuple[str, ...]] = {
     "shoulder": ("upperarm{s}", "{side}arm", "{side}uparm", "{side}upperarm", "{s}arm",
                  "{s}upperarm", "{side}shoulder", "{s}shoulder"),
     "elbow": ("lowerarm{s}", "{side}forearm", "{side}lowarm", "{side}lowerarm", "{side}elbow",
               "{s}forearm", "{s}elbow"),
-    "wrist": ("hand{s}", "{side}hand", "{side}wrist", "{s}hand", "{s}wrist"),
+    "wrist": ("{side}wrist", "{s}wrist", "hand{s}", "{side}hand", "{s}hand"),
     "hip": ("upperleg{s}", "{side}upleg", "{side}thigh", "{side}upperleg", "{s}upleg", "{s}thigh",
             "{side}hip", "{s}hip"),
     "knee": ("lowerleg{s}", "{side}leg", "{side}lowleg", "{side}shin", "{side}lowerleg", "{s}shin",
              "{side}knee", "{s}knee"),
-    "ankle": ("foot{s}", "{side}foot", "{side}ankle", "{s}foot", "{s}ankle"),
+    "ankle": ("{side}ankle", "{s}ankle", "foot{s}", "{side}foot", "{s}foot"),
 }  # fmt: skip
 _ORDER = ("shoulder", "elbow", "wrist", "hip", "knee", "ankle")
 #: Metres of a file's unit, tried in this order: metres, centimetres, millimetres, inches, and the
