@@ -277,7 +277,7 @@ def test_the_paper_s_settings_are_the_defaults() -> None:
 def test_a_table_changes_the_preset_and_is_checked() -> None:
     settings = from_table({"preset": "small", "epochs": 3, "model": {"grid": 4}})
     assert settings.encoder == "minilm:words" and settings.sizes().grid == 4
-    assert settings.sizes().encoder.width == 128 and settings.stage(100).steps == 9
+    assert settings.sizes().encoder.width == 128 and settings.stage(100).steps == 5
     for table, message in (
         ({"preset": "huge"}, "unknown preset 'huge'"),
         ({"epoch": 3}, "unknown key 'epoch'"),

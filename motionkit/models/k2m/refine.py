@@ -29,9 +29,9 @@ class RefineConfig:
     """Gradient steps; 0 leaves the answer as it is."""
     rate: float = 0.03
     """Of Adam on the pose, in units of the box that bounds it (about a radian)."""
-    prior: float = 0.2
+    prior: float = 1.0
     """Price of moving away from the network's pose."""
-    smooth: float = 0.3
+    smooth: float = 0.1
     """Price of acceleration, per % of a body height a frame²."""
     shape: float = 0.02
     """Price of other bone lengths than the network's."""
