@@ -30,6 +30,7 @@ import torch
 from benchmarks.mocap_projected import View, part_of, read_folder, rows, views
 from motionkit.bodies.skeleton import JOINT
 from motionkit.evaluation import lifting
+from motionkit.generation.lift import LiftOptions
 from motionkit.models.k2m.ensemble import EnsembleConfig, lift_clips
 from motionkit.models.k2m.refine import RefineConfig, refine
 from motionkit.models.k2m.tokenizer import Tokenizer
@@ -97,7 +98,7 @@ def score(model: Tokenizer, held: Sequence[View], way: tuple[bool, bool, bool]) 
         lifted = lift_clips(model, [torch.from_numpy(v.m2d) for v in some], config)
         for view, (seen, motion) in zip(some, lifted, strict=True):
             if fit:
-                motion = refine(model, seen, motion, RefineConfig())
+                motion = refine(model, seen, motion, RefineConfig(steps=LiftOptions().refine))
             with torch.no_grad():
                 placed = model.place(motion, seen.height, seen.centre, seen.size, path=seen.hip)
             points = placed.points[0].double().numpy()

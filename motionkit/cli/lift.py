@@ -54,7 +54,7 @@ def lift(
     ] = 1,
     refine: Annotated[
         int, typer.Option(min=0, help="Steps of fitting each clip to its keypoints; 0: none.")
-    ] = 60,
+    ] = 120,
     camera: Annotated[
         bool, typer.Option("--camera", help="Keep the camera's frame in the .npz as well.")
     ] = False,

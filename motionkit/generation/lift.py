@@ -52,7 +52,7 @@ class LiftOptions:
     """Frames from one window to the next."""
     smooth: int = 1
     """Width in frames of a Hann filter over the lifted motion; 1: none."""
-    refine: int = 60
+    refine: int = 120
     """Steps of fitting the lifted motion to the clip's own keypoints; 0: none. Not done where the
     motion is to come through the tokens."""
     camera: bool = False
