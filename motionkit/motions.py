@@ -42,10 +42,8 @@ def train_k2m(
 
     made = train(config, shards=folder, out=target, resume=resume, log=log)
     summary = dataclasses.asdict(made)
-    line = (
-        f"{made.clips} clips, {made.steps['tokenizer']} + {made.steps['text']} steps, "
-        f"{made.seconds:.0f} s, {made.model}"
-    )
+    steps = " + ".join(map(str, made.steps.values()))
+    line = f"{made.clips} clips, {steps} steps, {made.seconds:.0f} s, {made.model}"
     if made.stopped_early:
         line += "; stopped early by max_minutes: run again to go on"
     return StepResult("train.k2m", summary, line)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from motionkit.errors import InputError, UsageError
 from motionkit.generation.lang2motion_grid import StartGrid
 from motionkit.training.lang2motion_data import in_pixels
+from motionkit.video.trail_style import COLOURS, check_trails
 
 Frame = NDArray[np.uint8]
 Float = NDArray[np.float32]
@@ -27,15 +28,6 @@ FPS: Final = 10.0
 _LARGEST: Final = 256 << 20
 #: Long side of what is drawn: small pictures are enlarged, large ones shrunk.
 _SIDES: Final = (480, 1280)
-COLOURS: Final[dict[str, tuple[int, int, int]]] = {
-    "cyan": (0, 255, 255),
-    "blue": (0, 0, 255),
-    "white": (255, 255, 255),
-    "red": (255, 0, 0),
-    "green": (0, 255, 0),
-    "yellow": (255, 255, 0),
-    "black": (0, 0, 0),
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,14 +41,7 @@ class Drawing:
     """Frames behind that a trail of the film shows; old pieces fade out."""
 
     def __post_init__(self) -> None:
-        if self.colour not in COLOURS:
-            raise UsageError(
-                f"there is no colour {self.colour!r}.", hint=f"choose from: {', '.join(COLOURS)}"
-            )
-        if not 0 <= self.opacity <= 1:
-            raise UsageError(f"opacity is {self.opacity}.", hint="give a number from 0 to 1")
-        if self.trail < 1:
-            raise UsageError(f"trail is {self.trail}.", hint="give 1 frame or more")
+        check_trails(self.colour, self.opacity, self.trail)
 
 
 @dataclass(frozen=True)

@@ -15,20 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from motionkit.backends.image_encoder import image_encoder
-from motionkit.errors import InputError, UsageError
+from motionkit.errors import InputError
 from motionkit.records import unflatten
 from motionkit.stage import Chunk, Item, Kept, Outcome, Tables, digest
+from motionkit.video.trail_style import COLOURS, check_trails
 
-#: The colours of the paper's ablation, RGB.
-COLOURS: Final[dict[str, tuple[int, int, int]]] = {
-    "cyan": (0, 255, 255),
-    "blue": (0, 0, 255),
-    "white": (255, 255, 255),
-    "red": (255, 0, 0),
-    "green": (0, 255, 0),
-    "yellow": (255, 255, 0),
-    "black": (0, 0, 0),
-}
 #: Frames drawn and prepared at a time.
 _CHUNK: Final = 8
 
@@ -53,14 +44,7 @@ class Overlays:
     mode: ClassVar[str] = "batches"
 
     def __post_init__(self) -> None:
-        if self.colour not in COLOURS:
-            raise UsageError(
-                f"there is no colour {self.colour!r}.", hint=f"choose from: {', '.join(COLOURS)}"
-            )
-        if not 0 <= self.opacity <= 1:
-            raise UsageError(f"opacity is {self.opacity}.", hint="give a number from 0 to 1")
-        if self.trail < 1:
-            raise UsageError(f"trail is {self.trail}.", hint="give 1 frame or more")
+        check_trails(self.colour, self.opacity, self.trail)
 
     @property
     def drawing(self) -> dict[str, Any]:

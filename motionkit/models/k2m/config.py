@@ -13,7 +13,7 @@ class AdapterConfig:
     """Feature size of a joint's token."""
     depth: int = 1
     """Blocks; 0: none, the keypoints go to the encoder as they are. With few and small tokens a
-    block costs half of a step and changes no figure (docs/k2m.md)."""
+    block costs two fifths of a step and changes no figure (docs/k2m.md)."""
     heads: int = 8
     mlp_ratio: float = 2.0
     patch_frames: int = 1

@@ -64,19 +64,6 @@ class Halve(nn.Module):
         return self.join(pairs), real.unflatten(1, (-1, 2)).amax(2)
 
 
-class Double(nn.Module):
-    """One step becomes two, then a convolution smooths the seam."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.conv = TemporalConv(width, width, 3)
-
-    def forward(self, x: Tensor, real: Tensor) -> tuple[Tensor, Tensor]:
-        """[B, T, C] and [B, T, 1] → [B, 2T, C] and [B, 2T, 1]."""
-        real = real.repeat_interleave(2, 1)
-        return nn.functional.gelu(self.conv(x.repeat_interleave(2, 1), real)), real
-
-
 class Attention(nn.Module):
     """Multi-head self-attention through PyTorch's fused kernel: no T × T matrix is kept.
 

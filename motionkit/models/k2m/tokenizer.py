@@ -97,8 +97,8 @@ class Decoder(nn.Module):
         self.enter = nn.Linear(config.quantiser.dim, config.width)
         self.blocks = nn.ModuleList(ResidualBlock(config.width, 3**i) for i in range(config.blocks))
         # A line of linear layers leads from the latent to every frame, and the blocks add to it:
-        # where each step passed through norms and nonlinear layers alone, the picture took four
-        # times as many steps to come back.
+        # where each step passed through norms and nonlinear layers alone, the picture took about
+        # three times as many steps to come back.
         self.down = config.down
         self.expand = nn.Linear(config.width, config.down * config.width)
         self.fine = ResidualBlock(config.width, 1)

@@ -14,7 +14,6 @@ from torch import Tensor, nn  # noqa: E402
 from motionkit.models.k2m.layers import (  # noqa: E402
     Attention,
     AttentionBlock,
-    Double,
     Halve,
     Recompute,
     ResidualBlock,
@@ -50,7 +49,6 @@ LAYERS: dict[str, tuple[Callable[[], nn.Module], Run, float]] = {
     "wide conv": (lambda: TemporalConv(WIDTH, 6, 5, 2), temporal, 1),
     "residual block": (lambda: ResidualBlock(WIDTH, 3), temporal, 1),
     "halve": (lambda: Halve(WIDTH), resized, 0.5),
-    "double": (lambda: Double(WIDTH), resized, 2),
     "attention": (lambda: AttentionBlock(WIDTH, 2, 12), attending, 1),
     "attention side by side": (lambda: AttentionBlock(WIDTH, 2, 12), side_by_side, 1),
 }
