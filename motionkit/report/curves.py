@@ -24,6 +24,9 @@ _UNITS: Final = {"percent": "%", "mm": "mm", "px": "pixels", "deg": "degrees"}
 _NOT_METRICS: Final = {"step", "stage", "epoch", "done", "total", "time", "time_s", "seconds"}
 _SIDES: Final = re.compile(r"^(train|val|valid|test|eval)[/_.](.+)$")
 
+#: A metric of each layer of something: perplexity_0, perplexity_1 …
+_LAYER: Final = re.compile(r"^(.+)_(\d+)$")
+
 
 @dataclasses.dataclass(frozen=True)
 class Line:
@@ -113,13 +116,17 @@ def _numbers(record: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, fl
 def _charts(metrics: dict[str, dict[int, float]]) -> list[CurveChart]:
     """The total loss first, then the loss terms together, then each other metric.
 
-    Training and validation values of one metric share a chart.
+    Training and validation values of one metric share a chart, and so do the layers of one.
     """
     groups: dict[str, list[tuple[str, str, str]]] = {}
     for name in sorted(metrics):
         match = _SIDES.match(name)
         side, base = (match[1], match[2]) if match else ("", name)
-        if _is_term(base):
+        layer = _LAYER.match(base)
+        if layer is not None:
+            title = f"{_plain(layer[1])} by layer"
+            groups.setdefault(title, []).append((name, f"layer {layer[2]}", side))
+        elif _is_term(base):
             groups.setdefault("loss terms", []).append((name, _plain(_plain_term(base)), side))
         else:
             groups.setdefault(_plain(base), []).append((name, _plain(base), side))

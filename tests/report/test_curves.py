@@ -34,6 +34,16 @@ def test_k2m_terms_stand_together_and_zeros_are_named(tmp_path):
     assert [line.name for line in chart.lines] == ["rec", "vel"]
 
 
+def test_the_layers_of_a_metric_share_a_chart(tmp_path):
+    rows = [
+        {"stage": "t", "step": i, "alive": 1.0, **{f"alive_{n}": n / 2 for n in range(3)}}
+        for i in range(3)
+    ]
+    (stage,), _ = read_log(write(tmp_path, rows))
+    assert [c.title for c in stage.charts] == ["alive", "alive by layer"]
+    assert [line.name for line in stage.charts[1].lines] == ["layer 0", "layer 1", "layer 2"]
+
+
 def test_a_resumed_run_counts_the_last_line_of_a_step(tmp_path):
     rows = [{"step": 1, "loss": 9.0}, {"step": 2, "loss": 8.0}, {"step": 2, "loss": 5.0}]
     (stage,), _ = read_log(write(tmp_path, rows))
