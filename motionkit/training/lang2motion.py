@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from motionkit.backends.text_encoder import TextEncoder
 from motionkit.errors import TrainingError
 from motionkit.models.lang2motion.config import Lang2MotionConfig
 from motionkit.models.lang2motion.model import Lang2Motion
@@ -194,7 +195,9 @@ def _train(
     if config.threads is not None:
         torch.set_num_threads(config.threads)
     encoder = text_encoder(config.encoder)
-    sizes = fitted_to(config.sizes(), encoder.dim, pictures.dim)
+    vectors = _vectors(config, encoder)
+    table = (0, 0) if vectors is None else (vectors.shape[0], vectors.shape[1])
+    sizes = fitted_to(config.sizes(), encoder.dim, pictures.dim, table)
     kept: FeatureCache[str] = FeatureCache(out / FEATURES, encoder)
     data, held = (prepare(part, sizes.grid, kept) for part in (items, val))
     stage = config.stage(len(data.pairs))
@@ -221,7 +224,7 @@ def _train(
     )
     random_state.seed_all(config.seed)
     model = Lang2Motion(sizes)
-    model.reader.fit(data.features)
+    model.reader.fit(data.features, vectors)
     ranks.part_ways(config.seed)
     task = Lang2MotionTask(data, held, config, stage.steps)
     state = fit(task, model, STAGE, stage, config, place, ranks=ranks, log=log, clock=clock)
@@ -244,11 +247,21 @@ def _train(
     )
 
 
-def fitted_to(sizes: Lang2MotionConfig, text: int, image: int) -> Lang2MotionConfig:
-    """``sizes`` with those of the encoders' features; latents are text features, unless a reader
-    brings them to a size of their own."""
-    latent = sizes.latent if sizes.reader.kind == "mlp" else text
-    return dataclasses.replace(sizes, latent=latent, text=text, image=image)
+def _vectors(config: Lang2MotionTrainConfig, encoder: TextEncoder) -> torch.Tensor | None:
+    """The encoder's word vectors [V, D], where the reader reads words."""
+    if config.sizes().reader.kind != "words":
+        return None
+    words: Any = encoder
+    return torch.from_numpy(words.vectors())
+
+
+def fitted_to(
+    sizes: Lang2MotionConfig, text: int, image: int, words: tuple[int, int] = (0, 0)
+) -> Lang2MotionConfig:
+    """``sizes`` with those of the encoders' features and word vectors; latents are text features,
+    unless a reader brings them to a size of their own."""
+    latent = sizes.latent if sizes.reader.kind in ("mlp", "words") else text
+    return dataclasses.replace(sizes, latent=latent, text=text, image=image, word_vectors=words)
 
 
 def load_lang2motion(path: Path) -> tuple[Lang2Motion, dict[str, Any]]:

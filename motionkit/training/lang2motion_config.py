@@ -46,8 +46,8 @@ class Lang2MotionTrainConfig(RunOptions, StageOptions):
     """adamw: decoupled, on matrices alone."""
     encoder: str = "clip:openai/clip-vit-base-patch32"
     """Text encoder: a CLIP of the models folder, or (embedded, no pictures in their space) minilm,
-    or minilm:words, its word vectors, which tell directions apart. The text's size is taken from
-    it."""
+    or minilm:words, the words one by one, for model.reader.kind = words. The text's size is taken
+    from it."""
     pictures: Literal["auto", "on", "off"] = "auto"
     """Features of the overlay frames (`motionkit overlays`), by the same CLIP as the text's. auto:
     taken where they lie beside the shards, else the image branch is off, and the run says so; on:
@@ -149,5 +149,11 @@ def from_table(table: Mapping[str, Any]) -> Lang2MotionTrainConfig:
             hint=f"choose from: {', '.join(PRESETS)}",
         )
     config = changed(PRESETS[preset](), table, "train.lang2motion")
-    config.sizes()  # refuses a bad model table now, not at the first step
+    kind = config.sizes().reader.kind  # refuses a bad model table now, not at the first step
+    if (kind == "words") != (config.encoder == "minilm:words"):
+        raise UsageError(
+            f"[train.lang2motion] a reader of kind {kind} cannot read what the text encoder "
+            f"{config.encoder} gives.",
+            hint="choose encoder = minilm:words with model.reader.kind = words, or neither",
+        )
     return config

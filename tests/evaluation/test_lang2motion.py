@@ -25,6 +25,7 @@ SIZES = {
     "frames": 8,
     "encoder": {"width": 16, "layers": 1, "heads": 2, "feed_forward": 32},
     "decoder": {"hidden": 32},
+    "reader": {"kind": "mlp", "hidden": 32, "dropout": 0.1},
 }
 
 
@@ -43,7 +44,7 @@ def data(folder: Path, count: int, first: int = 0) -> TrackData:
 @pytest.fixture
 def report(tmp_path: Path) -> dict[str, Any]:
     torch.manual_seed(0)
-    config = replace(small(), model=SIZES)
+    config = replace(small(), encoder="minilm", model=SIZES)
     model = Lang2Motion(fitted_to(config.sizes(), lines.DIM, 0))
     held, train = data(tmp_path / "a", 8, first=100), data(tmp_path / "b", 12)
     return measure(model, held, train, frame_size=(640, 360))
@@ -83,7 +84,7 @@ def test_the_lines_for_people_name_what_they_must(report: dict[str, Any]) -> Non
 
 def test_from_shards_and_a_checkpoint(tmp_path: Path) -> None:
     shards = lines.shards(tmp_path / "shards", count=8)
-    config = replace(small(), model=SIZES, steps=2, batch=4)
+    config = replace(small(), encoder="minilm", model=SIZES, steps=2, batch=4)
     train_lang2motion(config, shards=shards, out=tmp_path / "model")
     found = evaluate_lang2motion(tmp_path / "model", shards, split="train", ks=(1, 2))
     assert found["split"] == "train" and found["pictures"].startswith("off: ")
@@ -98,7 +99,9 @@ def test_from_shards_and_a_checkpoint(tmp_path: Path) -> None:
 def test_another_text_encoder_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shards = lines.shards(tmp_path / "shards", count=4)
     train_lang2motion(
-        replace(small(), model=SIZES, steps=1, batch=2), shards=shards, out=tmp_path / "model"
+        replace(small(), encoder="minilm", model=SIZES, steps=1, batch=2),
+        shards=shards,
+        out=tmp_path / "model",
     )
     monkeypatch.setattr(lines.DirectionWords, "identity", lambda self: {"name": "others"})
     with pytest.raises(UsageError, match="was trained with"):
@@ -107,7 +110,9 @@ def test_another_text_encoder_is_refused(tmp_path: Path, monkeypatch: pytest.Mon
 
 def test_without_training_items_the_lending_baselines_are_absent(tmp_path: Path) -> None:
     torch.manual_seed(0)
-    model = Lang2Motion(fitted_to(replace(small(), model=SIZES).sizes(), lines.DIM, 0))
+    model = Lang2Motion(
+        fitted_to(replace(small(), encoder="minilm", model=SIZES).sizes(), lines.DIM, 0)
+    )
     held = data(tmp_path / "a", 4)
     nothing = prepare([], 3, lines.DirectionWords())
     found = measure(model, held, nothing)

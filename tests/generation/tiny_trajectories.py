@@ -21,13 +21,16 @@ SIZES = {
     "frames": 8,
     "encoder": {"width": 16, "layers": 1, "heads": 2, "feed_forward": 32},
     "decoder": {"hidden": 32},
+    "reader": {"kind": "mlp", "hidden": 32, "dropout": 0.1},
 }
 
 
 def tiny_model(folder: Path, *, seed: int = 0, **sizes: object) -> Path:
     """lang2motion.safetensors of random weights that move the points visibly."""
     torch.manual_seed(seed)
-    config: Lang2MotionTrainConfig = dataclasses.replace(small(), model={**SIZES, **sizes})
+    config: Lang2MotionTrainConfig = dataclasses.replace(
+        small(), encoder="minilm", model={**SIZES, **sizes}
+    )
     made = fitted_to(config.sizes(), lines.DIM, 0)
     network = Lang2Motion(made)
     with torch.no_grad():

@@ -38,6 +38,7 @@ TINY = {
     "frames": 8,
     "encoder": {"width": 16, "layers": 1, "heads": 2, "feed_forward": 32},
     "decoder": {"hidden": 32},
+    "reader": {"kind": "mlp", "hidden": 32, "dropout": 0.1},
 }
 
 
@@ -48,7 +49,16 @@ def _words(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def config(**changes: Any) -> Lang2MotionTrainConfig:
-    base = replace(small(), model=TINY, steps=12, batch=8, warm_up=2, save_every=5, log_every=1)
+    base = replace(
+        small(),
+        encoder="minilm",
+        model=TINY,
+        steps=12,
+        batch=8,
+        warm_up=2,
+        save_every=5,
+        log_every=1,
+    )
     return replace(base, **{"picture_every": 0, "val_every": 6, **changes})
 
 
@@ -283,6 +293,8 @@ def test_a_table_changes_the_preset_and_is_checked() -> None:
         ({"epoch": 3}, "unknown key 'epoch'"),
         ({"model": {"grids": 3}}, "unknown key 'grids'"),
         ({"pictures": "maybe"}, "pictures is 'maybe'"),
+        ({"preset": "small", "encoder": "minilm"}, "kind words cannot read"),
+        ({"encoder": "minilm:words"}, "kind none cannot read"),
         ({"scheduled_sampling": 2.0}, r"scheduled_sampling is 2\.0"),
         ({"batch": 0}, "batch is 0"),
         ({"epochs": 0}, "epochs is 0"),

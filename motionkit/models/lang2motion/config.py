@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from motionkit.errors import UsageError
 
 DECODERS = ("autoregressive", "direct")
-READERS = ("none", "centred", "mlp")
+READERS = ("none", "centred", "mlp", "words")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,11 +35,17 @@ class ReaderConfig:
 
     kind: str = "none"
     """none: features are latents, as in the paper; centred: less their mean over the training
-    sentences, each number by its spread there; mlp: then through two learned layers."""
+    sentences, each number by its spread there; mlp: then through two learned layers; words: no
+    sentence's feature but its words one by one, for an encoder that gives them (minilm:words)."""
     hidden: int = 256
     dropout: float = 0.3
-    """Of centred features and of the hidden layer, in training: what is learned from few
+    """Of centred features and of the hidden layers, in training: what is learned from few
     wordings must hold for others."""
+    heads: int = 8
+    """words: how many words of a text are looked for at once."""
+    context: int = 1
+    """words: how many words stand for one, with those beside it (an odd number); 1: a word
+    alone, in whatever order they come."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +86,9 @@ class Lang2MotionConfig:
     features, and training takes it from there (512: CLIP ViT-B, 384: MiniLM)."""
     text: int | None = None
     """Size of the text encoder's features; None: the latent's. Training takes it from there."""
+    word_vectors: tuple[int, int] = (0, 0)
+    """How many words the text encoder knows, and the size of their vectors; training takes it from
+    there. Only for reader.kind = words."""
     image: int = 0
     """Size of the picture features of the overlay frames; 0: the image branch is off. Training
     takes it from the image encoder, and it must be the text features' size."""
@@ -104,10 +113,17 @@ class Lang2MotionConfig:
                 f"there is no reader {self.reader.kind!r}.",
                 hint=f"choose from: {', '.join(READERS)}",
             )
-        if self.reader.kind != "mlp" and self.features != self.latent:
+        reader = self.reader
+        if reader.heads < 1 or reader.hidden % 2 or reader.context < 1 or not reader.context % 2:
+            raise UsageError(
+                f"a reader of {reader.heads} heads, hidden size {reader.hidden} and context "
+                f"{reader.context}.",
+                hint="choose 1 head or more, an even reader.hidden and an odd reader.context",
+            )
+        if reader.kind in ("none", "centred") and self.features != self.latent:
             raise UsageError(
                 f"text features of {self.features} numbers are no latents of {self.latent}.",
-                hint="choose reader.kind = mlp, or leave the latent's size to the text encoder",
+                hint="choose reader.kind = mlp or words, or leave the latent to the text encoder",
             )
         if self.decoder.kind not in DECODERS:
             raise UsageError(
@@ -145,8 +161,8 @@ def small() -> Lang2MotionConfig:
     """Trains in minutes on a CPU core, with what goes beyond the paper."""
     return Lang2MotionConfig(
         latent=128,
-        text=384,
-        reader=ReaderConfig(kind="mlp", hidden=512, dropout=0.1),
+        text=64,
+        reader=ReaderConfig(kind="words", hidden=128, dropout=0.2),
         encoder=EncoderConfig(width=128, layers=2, feed_forward=256, dropout=0.0, relative=True),
         decoder=DecoderConfig(hidden=256, clock=True, velocity=True, relative=True, affine=True),
     )

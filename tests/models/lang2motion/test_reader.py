@@ -100,3 +100,46 @@ def test_contrast_wants_each_with_its_own_and_spares_the_same_item() -> None:
     alike = latents[[0, 0, 1]]
     assert contrast_loss(alike, alike, 0.1) > 0.3
     assert contrast_loss(alike, alike, 0.1, torch.tensor([4, 4, 5])) < 0.01
+
+
+def words_model(**changes: object) -> Lang2Motion:
+    reader = replace(ReaderConfig(kind="words", hidden=16, heads=2, dropout=0.0), **changes)
+    made = model(replace(TINY, text=5, word_vectors=(9, 6), reader=reader))
+    vectors = torch.randn(9, 6, generator=torch.Generator().manual_seed(1))
+    vectors[0] = 0
+    made.reader.fit(torch.tensor([[1.0, 2, 3, 0, 0], [4, 5, 0, 0, 0]]), vectors)
+    return made
+
+
+def test_words_behind_the_last_one_do_not_count_and_their_order_only_with_context() -> None:
+    made = words_model()
+    one = made.read(torch.tensor([[1.0, 2, 3, 0, 0]]))
+    assert one.shape == (1, 8) and torch.isfinite(one).all()
+    turned = made.read(torch.tensor([[3.0, 2, 1, 0, 0]]))
+    assert torch.allclose(one, turned, atol=1e-5)
+    assert not torch.allclose(one, made.read(torch.tensor([[1.0, 2, 4, 0, 0]])), atol=1e-3)
+    # In training, what is nobody's is left away: the same numbers.
+    assert torch.allclose(made.train().read(torch.tensor([[1.0, 2, 3, 0, 0]])), one, atol=1e-5)
+    ordered = words_model(context=3)
+    first, second = ordered.read(torch.tensor([[1.0, 2, 3, 0, 0], [3.0, 2, 1, 0, 0]]))
+    assert not torch.allclose(first, second, atol=1e-4)
+
+
+def test_no_words_at_all_have_a_latent_too_and_many_shapes_are_read() -> None:
+    made = words_model()
+    assert torch.isfinite(made.read(torch.zeros(2, 5))).all()
+    many = made.read(torch.ones(3, 4, 5))
+    assert many.shape == (3, 4, 8) and torch.allclose(many[1, 2], made.read(torch.ones(1, 5))[0])
+
+
+def test_the_vectors_are_part_of_the_model_and_fitted_to_the_words_in_use() -> None:
+    made = words_model()
+    copy = Lang2Motion(made.config)
+    copy.load_state_dict(made.state_dict())
+    text = torch.tensor([[1.0, 2, 3, 8, 0]])
+    assert torch.equal(copy.eval().read(text), made.read(text))
+    used = made.reader.words.vectors[1:6].float()
+    assert torch.allclose(made.reader.mean, used.mean(0), atol=1e-6)
+    assert "reader.words.vectors" not in dict(made.named_parameters())  # frozen
+    with pytest.raises(UsageError, match="and context 2"):
+        replace(TINY, reader=ReaderConfig(kind="words", context=2))
