@@ -1,13 +1,14 @@
 """What Lang2Motion learns from rendered objects, on the way that a user's MeViS goes.
 
     python -m benchmarks.lang2motion_objects --out DIR [--videos 300] [--steps 2000] [--seeds 0]
-    python -m benchmarks.lang2motion_objects --out DIR --ablations --steps 600
+    python -m benchmarks.lang2motion_objects --out DIR --ablations --steps 900
 
 `motionkit synth --kind objects`, `motionkit run` of the MeViS recipe (ingest, expressions, scan,
 track --grid 6, shards), then `motionkit train lang2motion`, each as a command. Judged on the videos
 of `valid_u`: retrieval, ADE beside its baselines averaged over the motions, for sentences with
 words of the training and with held-out ones apart, and whether direction words are obeyed. What is
-done already in DIR is kept. ``--ablations`` trains with one thing changed at a time.
+done already in DIR is kept. ``--ablations`` trains with one thing changed at a time. Another
+``--world-seed`` makes other videos: settings were chosen on those of seed 0.
 """
 
 from __future__ import annotations
@@ -45,6 +46,10 @@ ABLATIONS: dict[str, dict[str, str]] = {
     "no text-recon": {"losses.text_recon": "0"},
     "L2": {"losses.norm": "l2"},
     "direct decoding": {"model.decoder.kind": "direct"},
+    "grid 3": {"model.grid": "3"},
+    "grid 4": {"model.grid": "4"},
+    "grid 8": {"model.grid": "8"},
+    "grid 10": {"model.grid": "10"},
     "teacher forcing": {"scheduled_sampling": "0"},
     "no clock, no velocity": {"model.decoder.clock": "false", "model.decoder.velocity": "false"},
     "no affine": {"model.decoder.affine": "false"},
@@ -69,20 +74,24 @@ def command(*words: str) -> float:
     return time.monotonic() - start
 
 
-def shards_of(out: Path, given: argparse.Namespace) -> Path:
-    """World → shards in ``out``, by commands."""
-    world, workspace = out / "world", out / "workspace"
+def shards_of(out: Path, given: argparse.Namespace, grid: int = 6) -> Path:
+    """World → shards in ``out``, by commands; each grid has a workspace of its own."""
+    world = out / "world"
+    workspace = out / ("workspace" if grid == 6 else f"workspace-{grid}")
+    if (workspace / "shards" / "manifest.json").is_file():
+        return workspace / "shards"
     took = command(
         "synth", str(world), "--kind", "objects", "--videos", str(given.videos),
         "--width", str(given.width), "--height", str(given.width * 9 // 16), "--frames", "30",
         "--sentences", str(given.sentences), "--splits", "train=0.85,valid_u=0.15",
-        "--workers", str(given.workers), "--quiet",
+        "--seed", str(given.world_seed), "--workers", str(given.workers), "--quiet",
     )  # fmt: skip
     print(f"synth: {took:.0f} s", flush=True)
-    recipe = out / "tracks.toml"
+    recipe = out / f"tracks-{grid}.toml"
     recipe.write_text(
         'title = "objects"\n[ingest]\nframe_rate = 20.0\n[expressions]\n[scan]\n'
-        "[track]\ngrid = 6\nframes = 30\n[shards]\nrequire_captions = true\nrequire_masks = true\n"
+        f"[track]\ngrid = {grid}\nframes = 30\n"
+        "[shards]\nrequire_captions = true\nrequire_masks = true\n"
     )
     took = command(
         "--workspace", str(workspace), "run", str(recipe), "--source", str(world),
@@ -97,7 +106,7 @@ def facts_of(world: Path) -> dict[str, dict[str, Any]]:
 
     Of all splits: what looks like a near-duplicate of a judged video is judged, too, and not
     trained on."""
-    found = {}
+    found: dict[str, dict[str, Any]] = {}
     for split in ("train", "valid_u"):
         table = json.loads((world / split / "meta_expressions.json").read_text("utf-8"))
         for video in table["videos"].values():
@@ -255,11 +264,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--ablations", action="store_true")
     parser.add_argument("--only", nargs="*", help="of the ablations only these")
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--world-seed", type=int, default=0)
     given = parser.parse_args(arguments)
     torch.set_num_threads(1)
     given.out.mkdir(parents=True, exist_ok=True)
     begun = time.monotonic()
-    shards = shards_of(given.out, given)
+    shards_of(given.out, given)
     table: dict[str, Any] = {}
     runs = {
         f"{name}" if seed == given.seeds[0] else f"{name}, seed {seed}": (changes, seed)
@@ -268,6 +278,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if (name in given.only if given.only else given.ablations or name == "small")
     }
     for name, (changes, seed) in runs.items():
+        shards = shards_of(given.out, given, int(changes.get("model.grid", "6")))
         model = given.out / "models" / f"{name}-{given.steps}".replace(" ", "_").replace("'", "")
         model.mkdir(parents=True, exist_ok=True)
         settings = {
@@ -276,7 +287,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         }  # fmt: skip
         words = [w for k, v in settings.items() for w in ("--set", f"{k}={v}")]
         took = command(
-            "--workspace", str(given.out / "workspace"), "train", "lang2motion",
+            "--workspace", str(shards.parent), "train", "lang2motion",
             "--shards", str(shards), "--out", str(model), *words, "--quiet",
         )  # fmt: skip
         table[name] = {**judge(model, shards, given.out / "world"), "seconds": took}
