@@ -162,7 +162,7 @@ def small() -> Lang2MotionConfig:
     return Lang2MotionConfig(
         latent=128,
         text=64,
-        reader=ReaderConfig(kind="words", hidden=128, dropout=0.2),
+        reader=ReaderConfig(kind="words", hidden=128, dropout=0.2, context=3),
         encoder=EncoderConfig(width=128, layers=2, feed_forward=256, dropout=0.0, relative=True),
         decoder=DecoderConfig(hidden=256, clock=True, velocity=True, relative=True, affine=True),
     )
