@@ -34,6 +34,8 @@ NAMES: dict[str, list[str]] = {
     "rvq_speed": [],
     "generation_speed": ["--rounds", "5"],
     "adapter_memory": [],
+    "lang2motion_speed": [],
+    "lang2motion_objects": ["--videos", "40", "--steps", "300"],
 }
 
 
