@@ -337,6 +337,7 @@ def make_report(
         train_logs=sorted(models.glob("*/train_log.jsonl")),
         held_out=sorted(models.glob("*/held_out.json")),
         generated=sorted((workspace.path / "generated").glob("*.npz")),
+        lang2motion=models / "lang2motion",
         title=options.title,
     )
     return StepResult("report", {"path": str(path)}, f"open {path} in a browser")

@@ -20,7 +20,7 @@ from markupsafe import Markup
 import motionkit
 from motionkit.bodies.skeleton import JOINTS, PARENTS
 from motionkit.report.drop_pictures import drop_pictures
-from motionkit.report.facts import collect
+from motionkit.report.facts import Facts, collect
 from motionkit.report.generated import read_motion
 from motionkit.report.held_out import held_out_section
 from motionkit.report.motion import measure
@@ -37,6 +37,7 @@ from motionkit.report.sections import (
     steps_section,
     words_section,
 )
+from motionkit.report.trajectory_section import trajectory_section
 from motionkit.report.words import read_words
 from motionkit.stage import Tables
 from motionkit.workspace import publish
@@ -54,6 +55,7 @@ def build_report(
     train_logs: Sequence[Path] = (),
     held_out: Sequence[Path] = (),
     generated: Sequence[Path] = (),
+    lang2motion: Path | None = None,
     title: str = "Motion data report",
     max_examples: int = 8,
     recipe: Mapping[str, Any] | None = None,
@@ -62,8 +64,10 @@ def build_report(
 
     Stages that have not run, shards, logs and motions that are not there give sections that
     say so. ``held_out`` are held_out.json files: the 3D error of a trained model on clips it did
-    not see. ``max_examples`` is the number of clips drawn as contact sheets. ``recipe`` is shown
-    as it is; without one the shard manifest's is. The same inputs give the same bytes.
+    not see. ``lang2motion`` is the folder of a trained Lang2Motion, whose trajectories for
+    held-out sentences of ``shards`` are drawn. ``max_examples`` is the number of clips drawn as
+    contact sheets. ``recipe`` is shown as it is; without one the shard manifest's is. The same
+    inputs give the same bytes.
     """
     facts = collect(tables, examples=_EXAMPLES)
     motion = measure(tables)
@@ -91,7 +95,7 @@ def build_report(
             }
         ),
         "numbers": headline_numbers(facts, motion, words, manifest),
-        "lead": _lead(facts.names, shard_facts),
+        "lead": _lead(facts, shard_facts),
         "funnel": funnel_section(facts, motion, words, manifest),
         "comparison": comparison_section(motion, words),
         "drops": drops_section(facts, pictures),
@@ -117,6 +121,9 @@ def build_report(
             }
             for m in motions
         ],
+        "trajectories": trajectory_section(
+            lang2motion, shards, shard_facts["manifest_hash"] if shard_facts else None
+        ),
         "shards": shard_facts,
         "shards_empty": shards_empty,
         "steps": steps_section(facts),
@@ -141,12 +148,14 @@ def embedded_json(value: Any) -> Markup:
     return Markup(text)
 
 
-def _lead(names: Mapping[str, str], shards: Mapping[str, Any] | None) -> str:
-    if not names:
+def _lead(facts: Facts, shards: Mapping[str, Any] | None) -> str:
+    if not facts.names:
         return "This workspace is empty so far. Each section says which command fills it."
     ready = "ready as shards" if shards else "not yet written as shards"
+    searched = any(step.table == "detections" and step.fingerprint for step in facts.steps)
+    what = "were searched for people in motion" if searched else "were taken in"
     return (
-        f"{len(names):,} videos were searched for people in motion. This page shows what was "
+        f"{len(facts.names):,} videos {what}. This page shows what was "
         f"kept, what was dropped and why, and what came of it; the clips are {ready}."
     )
 

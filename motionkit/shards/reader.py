@@ -11,7 +11,7 @@ import dataclasses
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -96,23 +96,49 @@ class ShardSet:
         return sum(int(s["rows"]) for s in self._shards(split))
 
     def samples(
-        self, split: str | None = None, *, tracks: bool = True, kind: str | None = None
+        self,
+        split: str | None = None,
+        *,
+        tracks: bool = True,
+        kind: str | None = None,
+        videos: Set[str] | None = None,
     ) -> Iterator[Sample]:
         """Samples in stored order; one row group is in memory at a time.
 
         ``tracks`` False leaves the track columns on the disk. ``kind`` "person" or "object"
-        gives those alone.
+        gives those alone, ``videos`` those of these videos: row groups without one stay on the
+        disk.
         """
         skipped = () if tracks else _TRACKS
         for shard in self._shards(split):
             with _open(self.path / shard["path"]) as file:
                 names = [n for n in file.schema_arrow.names if n not in skipped]
                 for group in range(file.num_row_groups):
+                    if videos is not None:
+                        held = file.read_row_group(group, columns=["video_id"])["video_id"]
+                        if videos.isdisjoint(held.to_pylist()):
+                            continue
                     for batch in file.read_row_group(group, columns=names).to_batches():
-                        kinds = batch.column("kind").to_pylist()
-                        for row, found in enumerate(kinds):
-                            if kind in (None, found):
+                        facts = (batch.column(name).to_pylist() for name in ("kind", "video_id"))
+                        for row, (found, video) in enumerate(zip(*facts, strict=True)):
+                            if kind in (None, found) and (videos is None or video in videos):
                                 yield _sample(batch, row)
+
+    def tracked_videos(
+        self, split: str | None = None, *, grid: int, kind: str | None = None
+    ) -> Counter[str]:
+        """How many samples with tracks of ``grid`` points a side each video has, of those that
+        have any. Reads three narrow columns alone."""
+        counts: Counter[str] = Counter()
+        for shard in self._shards(split):
+            with _open(self.path / shard["path"]) as file:
+                for batch in file.iter_batches(columns=["video_id", "kind", "track_grid"]):
+                    names = ("video_id", "kind", "track_grid")
+                    columns = (batch.column(name).to_pylist() for name in names)
+                    for video, found, points in zip(*columns, strict=True):
+                        if points == grid and kind in (None, found):
+                            counts[video] += 1
+        return counts
 
     def verify(self) -> None:
         """Raise ShardError unless every file has the size, hash and rows of the manifest, and

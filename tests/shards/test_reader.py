@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections import Counter
 
 import pyarrow.parquet as pq
 import pytest
@@ -32,6 +33,27 @@ def test_counts_come_from_the_manifest(shards):
 
 def test_without_tracks_the_columns_stay_on_the_disk(shards):
     assert all(s.tracks is None for s in open_shards(shards).samples(tracks=False))
+
+
+def test_samples_of_some_videos(shards):
+    opened = open_shards(shards)
+    everything = list(opened.samples("train"))
+    chosen = {everything[0].video_id, everything[-1].video_id}
+    found = [s.sample_id for s in opened.samples("train", videos=chosen)]
+    assert found == [s.sample_id for s in everything if s.video_id in chosen]
+    assert 0 < len(found) < len(everything)
+    assert list(opened.samples("train", videos=set())) == []
+
+
+def test_tracked_videos_are_counted_by_grid_and_kind(shards):
+    opened = open_shards(shards)
+    tracked = [s for s in opened.samples() if s.tracks is not None]
+    grid = tracked[0].tracks.grid
+    expected = Counter(s.video_id for s in tracked if s.tracks.grid == grid)
+    assert opened.tracked_videos(grid=grid) == expected
+    assert opened.tracked_videos(grid=grid + 1) == Counter()
+    kinds = [opened.tracked_videos(grid=grid, kind=kind) for kind in ("person", "object")]
+    assert kinds[0] + kinds[1] == expected
 
 
 def test_a_folder_without_manifest_is_refused(tmp_path):

@@ -291,3 +291,107 @@ function makePlayer(box) {
 }
 const players = [...document.querySelectorAll("[data-motion]")].map(makePlayer);
 drawAll = () => players.forEach((draw) => draw());
+
+// ---- trajectories: the places are read out of the paths, points and nets move along them
+function readWays(svg) {  // [point][frame] of [x, y], column after column
+  const ways = [];
+  for (const path of svg.querySelectorAll(".trail")) {
+    for (const part of path.getAttribute("d").split("M").slice(1)) {
+      const [start, steps] = part.split("l");
+      let [x, y] = start.split(",").map(Number);
+      const way = [[x, y]];
+      for (const step of steps ? steps.split(" ") : []) {
+        const [dx, dy] = step.split(",").map(Number);
+        x += dx;
+        y += dy;
+        way.push([x, y]);
+      }
+      ways.push(way);
+    }
+  }
+  return ways;
+}
+const TAIL = 7;  // frames of a trail that are drawn strongly
+function makeWay(svg) {
+  const ways = readWays(svg);
+  const rows = Number(svg.dataset.rows), columns = ways.length / rows;
+  const frames = ways[0].length;
+  const hidden = svg.dataset.hidden || "";
+  const dots = [...svg.querySelectorAll("circle")];
+  const now = svg.querySelector(".now");
+  const tails = [...svg.querySelectorAll(".trail")].map((trail) => {
+    const tail = trail.cloneNode();
+    tail.setAttribute("class", trail.getAttribute("class").replace("trail", "tail"));
+    now.before(tail);
+    return tail;
+  });
+  const text = (point, f) => ways[point][f].join(",");
+  function net(f) {
+    const lines = [];
+    for (let row = 0; row < rows; row++) {
+      lines.push(Array.from({ length: columns }, (_, column) => text(column * rows + row, f)));
+    }
+    for (let column = 0; column < columns; column++) {
+      lines.push(Array.from({ length: rows }, (_, row) => text(column * rows + row, f)));
+    }
+    return lines.map((line) => `M${line.join("L")}`).join("");
+  }
+  function show(f) {
+    dots.forEach((dot, point) => {
+      dot.setAttribute("cx", ways[point][f][0]);
+      dot.setAttribute("cy", ways[point][f][1]);
+      dot.classList.toggle("hidden-point", hidden[point * frames + f] === "1");
+    });
+    now.setAttribute("d", net(f));
+    tails.forEach((tail, column) => {
+      let path = "";
+      for (let row = 0; row < rows; row++) {
+        const part = ways[column * rows + row].slice(Math.max(0, f - TAIL), f + 1);
+        path += `M${part.map((place) => place.join(",")).join("L")}`;
+      }
+      tail.setAttribute("d", path);
+    });
+  }
+  return { frames, net, show, ghost: svg.querySelector(".ghost") };
+}
+document.querySelectorAll("[data-trails]").forEach((box) => {
+  const button = box.querySelector("button"), slider = box.querySelector("input");
+  const output = box.querySelector("output");
+  const [truth, made] = [...box.querySelectorAll("svg.way")].map(makeWay);
+  const frames = truth.frames, total = Number(box.dataset.trails);
+  const WAIT = 8;  // frames that the end stands still
+  let frame = frames - 1, playing = false, visible = false, last = 0;
+  slider.max = String(frames - 1);
+  function draw() {
+    const f = Math.min(frame, frames - 1);
+    truth.show(f);
+    made.show(f);
+    made.ghost.setAttribute("d", truth.net(f));
+    slider.value = String(f);
+    const stands = frames > 1 ? Math.round((f * (total - 1)) / (frames - 1)) : 0;
+    output.textContent = `frame ${stands + 1} / ${total}`;
+  }
+  function tick(time) {
+    if (!playing || !visible) return;
+    if (time - last >= 1000 / 15) {
+      frame = (frame + 1) % (frames + WAIT);
+      last = time;
+      draw();
+    }
+    requestAnimationFrame(tick);
+  }
+  function play(on) {
+    playing = on;
+    button.textContent = on ? "Pause" : "Play";
+    if (on) { last = performance.now(); requestAnimationFrame(tick); }
+  }
+  button.addEventListener("click", () => play(!playing));
+  slider.addEventListener("input", () => { play(false); frame = Number(slider.value); draw(); });
+  new IntersectionObserver(([entry]) => {
+    const before = visible;
+    visible = entry.isIntersecting;
+    if (visible && !before && playing) { last = performance.now(); requestAnimationFrame(tick); }
+  }).observe(box);
+  draw();
+  if (!window.matchMedia("(prefers-reduced-motion: reduce)").matches) play(true);
+});
