@@ -133,7 +133,9 @@ def judge(model: Path, shards: Path, world: Path) -> dict[str, Any]:
     latents = embed_items(network, test)
     motions = np.array([said_of[text]["motion"] for text in said])
     held = np.array([said_of[text]["held_out"] for text in said])
-    like = FeatureCache(model / FEATURES, text_encoder(of_sentences(facts["encoder"])))
+    like = FeatureCache(
+        shards.parent / "sentence_features", text_encoder(of_sentences(facts["encoder"]))
+    )
     errors = _errors(network, test, train, like)
     scores, relevant = (
         cosine_scores(texts, latents),
