@@ -61,7 +61,7 @@ def train_lang2motion(
 
     def log(row: dict[str, Any]) -> None:
         if progress is not None:
-            progress("train lang2motion", int(row["step"]), config.steps or int(row["step"]))
+            progress("train lang2motion", int(row["step"]), int(row["of"]))
 
     made = train(config, shards=folder, out=target, overlays=overlays, resume=resume, log=log)
     line = (
@@ -74,6 +74,18 @@ def train_lang2motion(
     if made.stopped_early:
         line += "; stopped early by max_minutes: run again to go on"
     return StepResult("train.lang2motion", dataclasses.asdict(made), line)
+
+
+def estimate_lang2motion(
+    workspace: Workspace, config: Any, *, shards: Path | None = None, overlays: Path | None = None
+) -> Any:
+    """What `train_lang2motion` would take: a `training.estimate.TrainingEstimate`."""
+    from motionkit.shards.reader import open_shards
+    from motionkit.training.lang2motion_estimate import estimate
+
+    folder = shards or workspace.path / "shards"
+    open_shards(folder)  # a missing or damaged set is told before torch is loaded
+    return estimate(config, shards=folder, overlays=overlays)
 
 
 def export_overlays(workspace: Workspace) -> Path | None:

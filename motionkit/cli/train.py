@@ -27,6 +27,9 @@ TrainPrecision = Annotated[
     str | None,
     typer.Option("--precision", help="auto (bf16 on CUDA, fp32 on the CPU), fp32, bf16."),
 ]
+Estimate = Annotated[
+    bool, typer.Option("--estimate", help="Say what memory and time it will take, and train not.")
+]
 _EPILOG = "Exit codes: 0 done, 1 failed, 2 wrong usage."
 train_app = typer.Typer(no_args_is_help=True, help="Train a model on shards.")
 app.add_typer(train_app, name="train")
@@ -65,10 +68,7 @@ def train_k2m(
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Start anew instead of going on where it stopped.")
     ] = False,
-    estimate: Annotated[
-        bool,
-        typer.Option("--estimate", help="Say what memory and time it will take, and train not."),
-    ] = False,
+    estimate: Estimate = False,
     device: TrainDevice = None,
     devices: Devices = None,
     precision: TrainPrecision = None,
@@ -126,9 +126,11 @@ def train_evaluator(
     workspace = console.workspace(create=shards is not None)
     where = "train evaluator"
     config = step_parameters("train.evaluator", parse_settings(settings or [], where), where)
-    result = train(
-        workspace, config, shards=shards, out=out, resume=not fresh, progress=console.progress()
-    )
+    with saying_how_to_go_on():
+        result = train(
+            workspace, config, shards=shards, out=out, resume=not fresh,
+            progress=console.progress(),
+        )  # fmt: skip
     show(console, result)
 
 
@@ -148,6 +150,7 @@ def train_lang2motion(
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Start anew instead of going on where it stopped.")
     ] = False,
+    estimate: Estimate = False,
     device: TrainDevice = None,
     devices: Devices = None,
     precision: TrainPrecision = None,
@@ -155,9 +158,12 @@ def train_lang2motion(
 ) -> None:
     """Train Lang2Motion: point trajectories from text. Goes on where it was stopped.
 
+    Ctrl-C saves after the running step.
+
     Example: motionkit train lang2motion --set preset=small --set epochs=50
     """
     from motionkit.recipes import parse_settings, step_parameters
+    from motionkit.trajectories import estimate_lang2motion
     from motionkit.trajectories import train_lang2motion as train
 
     console: Console = context.obj
@@ -165,8 +171,13 @@ def train_lang2motion(
     where = "train lang2motion"
     config = step_parameters("train.lang2motion", parse_settings(settings or [], where), where)
     config = placed(config, device=device, devices=devices, precision=precision)
-    result = train(
-        workspace, config, shards=shards, out=out, overlays=overlays, resume=not fresh,
-        progress=console.progress(),
-    )  # fmt: skip
+    if estimate:
+        found = estimate_lang2motion(workspace, config, shards=shards, overlays=overlays)
+        console.result(found.as_dict(), found.lines())
+        return
+    with saying_how_to_go_on():
+        result = train(
+            workspace, config, shards=shards, out=out, overlays=overlays, resume=not fresh,
+            progress=console.progress(),
+        )  # fmt: skip
     show(console, result)

@@ -63,6 +63,61 @@ class StageEstimate:
         return {**dataclasses.asdict(self), "memory": self.memory, "seconds": self.seconds}
 
 
+@dataclass(frozen=True)
+class TrainingEstimate:
+    """What the stages of a training will take."""
+
+    stages: tuple[StageEstimate, ...]
+    device: str
+    precision: str
+    devices: int
+    available: int | None
+    """Free bytes of the device (of the machine, on the CPU); None: unknown."""
+
+    @property
+    def too_large(self) -> tuple[str, ...]:
+        """Stages that do not fit. On the CPU all processes share the memory."""
+        share = self.devices if self.device == "cpu" else 1
+        if self.available is None:
+            return ()
+        return tuple(s.stage for s in self.stages if s.memory * share > self.available)
+
+    def as_dict(self) -> dict[str, Any]:
+        """For --json."""
+        return {
+            "stages": [stage.as_dict() for stage in self.stages],
+            "device": self.device,
+            "precision": self.precision,
+            "devices": self.devices,
+            "available": self.available,
+            "too_large": list(self.too_large),
+            "seconds": sum(stage.seconds for stage in self.stages),
+        }
+
+    def lines(self) -> list[str]:
+        """For people."""
+        found = []
+        for s in self.stages:
+            found.append(
+                f"{s.stage}: {s.parameters / 1e6:.1f} M parameters; {_size(s.memory)} = "
+                f"{_size(s.weights)} weights + {_size(s.gradients)} gradients + "
+                f"{_size(s.optimiser)} optimiser + {_size(s.activations)} activations"
+            )
+            found.append(
+                f"  {s.step_seconds * 1e3:.0f} ms a step, {s.steps} steps: {_time(s.seconds)}"
+            )
+        total = sum(s.seconds for s in self.stages)
+        found.append(f"together {_time(total)} on {self.devices} × {self.device}, {self.precision}")
+        if self.available is not None:
+            found.append(f"free memory: {_size(self.available)}")
+        for name in self.too_large:
+            found.append(
+                f"does not fit: {name}. Lower its batch and raise its accumulate, or choose a "
+                "smaller model"
+            )
+        return found
+
+
 def estimate_stage(
     stage: str,
     model: nn.Module,
@@ -171,3 +226,13 @@ def machine_memory(device: torch.device) -> int | None:
     except OSError:
         return None
     return None
+
+
+def _size(count: float) -> str:
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"
+
+
+def _time(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

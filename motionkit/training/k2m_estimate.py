@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -19,7 +17,7 @@ from motionkit.models.k2m.refine import RefineConfig
 from motionkit.models.k2m.tokenizer import Tokenizer
 from motionkit.models.k2m.transformers import TextToTokens
 from motionkit.training import random_state
-from motionkit.training.estimate import StageEstimate, estimate_stage, machine_memory
+from motionkit.training.estimate import TrainingEstimate, estimate_stage, machine_memory
 from motionkit.training.k2m_config import K2MTrainConfig, check_tokens_per_step
 from motionkit.training.k2m_data import Clip, WindowSource, lengths_of
 from motionkit.training.k2m_distil import DistilStage
@@ -34,62 +32,7 @@ from motionkit.training.token_cache import TokenCache, token_cache
 _CLIPS = 256
 
 
-@dataclass(frozen=True)
-class K2MEstimate:
-    """What the stages will take; see `estimate.StageEstimate`."""
-
-    stages: tuple[StageEstimate, ...]
-    device: str
-    precision: str
-    devices: int
-    available: int | None
-    """Free bytes of the device (of the machine, on the CPU); None: unknown."""
-
-    @property
-    def too_large(self) -> tuple[str, ...]:
-        """Stages that do not fit. On the CPU all processes share the memory."""
-        share = self.devices if self.device == "cpu" else 1
-        if self.available is None:
-            return ()
-        return tuple(s.stage for s in self.stages if s.memory * share > self.available)
-
-    def as_dict(self) -> dict[str, Any]:
-        """For --json."""
-        return {
-            "stages": [stage.as_dict() for stage in self.stages],
-            "device": self.device,
-            "precision": self.precision,
-            "devices": self.devices,
-            "available": self.available,
-            "too_large": list(self.too_large),
-            "seconds": sum(stage.seconds for stage in self.stages),
-        }
-
-    def lines(self) -> list[str]:
-        """For people."""
-        found = []
-        for s in self.stages:
-            found.append(
-                f"{s.stage}: {s.parameters / 1e6:.1f} M parameters; {_size(s.memory)} = "
-                f"{_size(s.weights)} weights + {_size(s.gradients)} gradients + "
-                f"{_size(s.optimiser)} optimiser + {_size(s.activations)} activations"
-            )
-            found.append(
-                f"  {s.step_seconds * 1e3:.0f} ms a step, {s.steps} steps: {_time(s.seconds)}"
-            )
-        total = sum(s.seconds for s in self.stages)
-        found.append(f"together {_time(total)} on {self.devices} × {self.device}, {self.precision}")
-        if self.available is not None:
-            found.append(f"free memory: {_size(self.available)}")
-        for name in self.too_large:
-            found.append(
-                f"does not fit: {name}. Lower its batch and raise its accumulate, or choose a "
-                "smaller model"
-            )
-        return found
-
-
-def estimate(config: K2MTrainConfig, *, shards: Path) -> K2MEstimate:
+def estimate(config: K2MTrainConfig, *, shards: Path) -> TrainingEstimate:
     """Measures a step of each stage on clips of the shard set; see `estimate.estimate_stage`."""
     from motionkit.shards.reader import open_shards
 
@@ -102,7 +45,7 @@ def estimate(config: K2MTrainConfig, *, shards: Path) -> K2MEstimate:
     return estimate_on(config, clips[:_CLIPS])
 
 
-def estimate_on(config: K2MTrainConfig, clips: Sequence[Clip]) -> K2MEstimate:
+def estimate_on(config: K2MTrainConfig, clips: Sequence[Clip]) -> TrainingEstimate:
     """`estimate` on clips in memory. TrainingError where there are none."""
     check_tokens_per_step(config)
     if not clips:
@@ -158,7 +101,7 @@ def estimate_on(config: K2MTrainConfig, clips: Sequence[Clip]) -> K2MEstimate:
     # The residual transformer learns now and then: it fills the memory, but not every step's time.
     mean = (with_residual.step_seconds + (every - 1) * without.step_seconds) / every
     two = dataclasses.replace(with_residual, step_seconds=mean)
-    return K2MEstimate(
+    return TrainingEstimate(
         (one, *again, two),
         ranks.device.type,
         ranks.precision,
@@ -176,13 +119,3 @@ def _any_tokens(config: K2MTrainConfig, clips: Sequence[Clip]) -> TokenCache:
     rows = [[i] for i in range(len(tokens))]
     features = torch.randn(len(tokens), sizes.transformer.text_dim)
     return token_cache(tokens, rows, features, [0] * len(tokens))
-
-
-def _size(count: float) -> str:
-    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"
-
-
-def _time(seconds: float) -> str:
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

@@ -79,7 +79,8 @@ def train_lang2motion(
 
     ``overlays``: folder of the picture features; None: ``overlay_features`` beside the shards.
     ``resume`` goes on from what ``out`` holds, if it was made with the same configuration and
-    shards (UsageError if not); False starts again. ``log`` gets every logged row. TrainingError
+    shards (UsageError if not); False starts again. ``log`` gets every logged row, and in it as
+    ``of`` how many steps there will be. TrainingError
     for unusable data or a loss that is not finite.
     """
     return together(config, _train_shards, config, shards, out, overlays, resume, log=log)
@@ -95,13 +96,11 @@ def _train_shards(
     resume: bool,
 ) -> Lang2MotionSummary:
     from motionkit.backends.text_encoder import text_encoder
-    from motionkit.shards.overlays import FOLDER
     from motionkit.shards.reader import open_shards
 
     opened = open_shards(shards)
-    beside = Path(shards).absolute().parent / FOLDER
     identity = text_encoder(config.encoder).identity()
-    pictures = find_pictures(config, overlays or beside, identity)
+    pictures = find_pictures(config, overlay_folder(shards, overlays), identity)
     kind = None if config.kind == "all" else config.kind
     sizes = config.sizes()
     found = [
@@ -136,6 +135,13 @@ def train_on(
     pictures = Pictures("given", dims.pop()) if dims else Pictures("off: none were given")
     args = (config, items, val, Counter[str](), pictures, data_hash, out, resume)
     return together(config, _train, *args, log=log)
+
+
+def overlay_folder(shards: Path, overlays: Path | None) -> Path:
+    """The folder of the picture features: that given, or the one beside the shards."""
+    from motionkit.shards.overlays import FOLDER
+
+    return overlays or Path(shards).absolute().parent / FOLDER
 
 
 def find_pictures(
@@ -195,7 +201,7 @@ def _train(
     if config.threads is not None:
         torch.set_num_threads(config.threads)
     encoder = text_encoder(config.encoder)
-    vectors = _vectors(config, encoder)
+    vectors = word_vectors(config, encoder)
     table = (0, 0) if vectors is None else (vectors.shape[0], vectors.shape[1])
     sizes = fitted_to(config.sizes(), encoder.dim, pictures.dim, table)
     kept: FeatureCache[str] = FeatureCache(out / FEATURES, encoder)
@@ -219,7 +225,7 @@ def _train(
     log = MetricLog(
         out / LOG_FILE if ranks.first else None,
         (STAGE,),
-        heard,
+        None if heard is None else lambda row: heard({**row, "of": stage.steps}),
         tensorboard=out / "tensorboard" if config.tensorboard else None,
     )
     random_state.seed_all(config.seed)
@@ -247,7 +253,7 @@ def _train(
     )
 
 
-def _vectors(config: Lang2MotionTrainConfig, encoder: TextEncoder) -> torch.Tensor | None:
+def word_vectors(config: Lang2MotionTrainConfig, encoder: TextEncoder) -> torch.Tensor | None:
     """The encoder's word vectors [V, D], where the reader reads words."""
     if config.sizes().reader.kind != "words":
         return None

@@ -6,13 +6,13 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("safetensors")
 
 from motionkit.errors import TrainingError, UsageError  # noqa: E402
-from motionkit.training.estimate import _counted, estimate_stage  # noqa: E402
+from motionkit.training.estimate import TrainingEstimate, _counted, estimate_stage  # noqa: E402
 from motionkit.training.k2m_config import (  # noqa: E402
     DistilTraining,
     K2MTrainConfig,
     check_tokens_per_step,
 )
-from motionkit.training.k2m_estimate import K2MEstimate, estimate_on  # noqa: E402
+from motionkit.training.k2m_estimate import estimate_on  # noqa: E402
 from motionkit.training.ranks import Ranks  # noqa: E402
 from tests.training.test_k2m import clips, config  # noqa: E402
 from tests.training.toy import ToyModel, ToyTask, options  # noqa: E402
@@ -71,7 +71,7 @@ def test_further_rounds_are_counted() -> None:
 
 def test_what_does_not_fit_is_said() -> None:
     found = estimate_on(config(), clips())
-    tight = K2MEstimate(found.stages, "cpu", "fp32", 2, int(1.5 * found.stages[0].memory))
+    tight = TrainingEstimate(found.stages, "cpu", "fp32", 2, int(1.5 * found.stages[0].memory))
     assert "tokenizer" in tight.too_large
     assert any("does not fit: tokenizer" in line for line in tight.lines())
     with pytest.raises(TrainingError, match="no training clips"):

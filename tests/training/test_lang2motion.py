@@ -1,5 +1,6 @@
 """Lang2Motion learns direction from text on straight lines; resumes; keeps its word on pictures."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -309,3 +310,30 @@ def test_the_picture_shows_true_above_generated(tmp_path: Path) -> None:
     image = Lang2MotionTask(data, data, config(), 1).picture(model)
     assert image is not None and image.shape == (192, 576, 3) and image.dtype == np.uint8
     assert (image[:96].max(-1) > 200).any() and image[:, :, 0].max() < 100
+
+
+def test_an_estimate_counts_every_sentence_and_trains_nothing(tmp_path: Path) -> None:
+    from motionkit.training.lang2motion_estimate import estimate, estimate_on
+
+    shards = lines.shards(tmp_path, count=12)
+    found = estimate(config(steps=0, epochs=4, batch=8), shards=shards)
+    assert [stage.stage for stage in found.stages] == ["lang2motion"]
+    stage = found.stages[0]
+    opened = open_shards(shards)
+    assert stage.steps == round(4 * opened.count("train") / 8) and stage.step_seconds > 0
+    large = estimate(config(steps=5, batch=64), shards=shards).stages[0]
+    assert large.steps == 5 and large.activations > 4 * stage.activations
+    assert not (tmp_path / "model").exists()
+    with pytest.raises(TrainingError, match="no trajectories"):
+        estimate_on(config(), [], samples=0)
+
+
+def test_what_is_logged_says_how_many_steps_there_will_be(tmp_path: Path) -> None:
+    heard: list[dict[str, Any]] = []
+    train_on(
+        config(steps=0, epochs=2, batch=8), items=items(8), data_hash="x", out=tmp_path,
+        log=heard.append,
+    )  # fmt: skip
+    assert {row["of"] for row in heard} == {heard[-1]["step"]}
+    logged = (tmp_path / "train_log.jsonl").read_text().splitlines()
+    assert all("of" not in json.loads(line) for line in logged)
