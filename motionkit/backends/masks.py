@@ -10,8 +10,9 @@ Beside ``NAME.mp4`` a mask file is looked for in this order:
   whose masks are evenly spread over that many frames.
 - ``NAME.mask.png``: one picture for the first frame.
 
-In a palette picture every index but 0 is an object; in a grey one every value but 0; in a
-colour one every colour but black.
+In a palette picture every index but 0 is an object; in a grey one (8 or 16 bits) every value but
+0; in a colour one every colour but black. Where a picture is transparent in part, what is not is
+the object: all colours of it, black too.
 """
 
 from __future__ import annotations
@@ -86,7 +87,8 @@ def read_mask(path: Path) -> Bool:
     """The mask [H, W] of one file: a PNG, or JSON with COCO run lengths (of several frames: the
     first one), all objects together. InputError ``mask-unreadable``; may be empty."""
     if not path.is_file():
-        raise InputError("mask-unreadable", f"there is no file {path}")
+        said = f"{path} is a folder" if path.is_dir() else f"there is no file {path}"
+        raise InputError("mask-unreadable", said, hint="give a PNG, or JSON with COCO run lengths")
     if path.suffix.lower() == ".json":
         try:
             objects = _rle_objects(str(path), 0)
@@ -101,7 +103,11 @@ def read_mask(path: Path) -> Bool:
     from motionkit.video.frame_folder import check_picture
 
     if path.suffix.lower() != ".png":
-        raise InputError("mask-unreadable", f"{path} is neither a .png nor a .json file")
+        raise InputError(
+            "mask-unreadable",
+            f"{path} is neither a .png nor a .json file",
+            hint="convert it to PNG: lossy pictures have no sharp edge",
+        )
     try:
         check_picture(path)  # before anything as large as its header says is allocated
     except InputError as error:
@@ -219,12 +225,31 @@ def _labels(file: Path) -> NDArray[np.int64]:
             # Kept as indices: OpenCV would give colours, and a palette may repeat one.
             indices, _ = frame.to_ndarray()
             return np.asarray(indices, dtype=np.int64)
+        solid = _solid(frame)
+        if solid is not None:
+            colour = frame.to_ndarray(format="rgb24").astype(np.int64) * solid[..., None]
+            packed = (colour[..., 0] << 16) | (colour[..., 1] << 8) | colour[..., 2]
+            return packed | solid.astype(np.int64) << 24
+        if frame.format.name.startswith("gray16"):  # 8 bits of it would lose small numbers
+            return frame.to_ndarray(format="gray16le").astype(np.int64)
         if frame.format.name.startswith(("gray", "mono", "ya")):
             return frame.to_ndarray(format="gray").astype(np.int64)
         colour = frame.to_ndarray(format="rgb24").astype(np.int64)
     except (OSError, StopIteration, ValueError, av.FFmpegError) as error:
-        raise InputError("mask-unreadable", f"{file} is not a picture that can be read") from error
+        raise InputError(
+            "mask-unreadable",
+            f"{file} is not a picture that can be read: {str(error)[:120]}",
+            hint="it is damaged or cut short: write it again",
+        ) from error
     return (colour[..., 0] << 16) | (colour[..., 1] << 8) | colour[..., 2]
+
+
+def _solid(frame: Any) -> Bool | None:
+    """Where a picture is at least half opaque; None where it is so everywhere, or nowhere."""
+    if not frame.format.name.startswith(("rgba", "ya", "bgra", "argb", "abgr")):
+        return None
+    opaque: Bool = frame.to_ndarray(format="rgba")[..., 3] >= 128
+    return None if opaque.all() or not opaque.any() else opaque
 
 
 def _objects_of(labels: NDArray[np.int64]) -> list[Bool]:
@@ -279,5 +304,8 @@ def _rle_objects(path: str, ordinal: int) -> list[Bool]:
     try:
         masks = [decode_rle(rle) for rle in frames[ordinal // every] if rle is not None]
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise InputError("mask-unreadable", f"{path}: the masks of frame {ordinal}") from error
+        raise InputError(
+            "mask-unreadable",
+            f"{path}: the masks of frame {ordinal} are no run lengths: {str(error)[:120]}",
+        ) from error
     return [mask for mask in masks if mask.any()]

@@ -109,6 +109,17 @@ def run(arguments: Sequence[str]) -> int:
     except BrokenPipeError:  # the reader of a pipe went away
         sys.stderr.close()
         return 1
+    except OSError as error:  # a full disk, no right to write, a file where a folder should be
+        if console.debug:
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        console.error(
+            MotionkitError(
+                f"{where}{error.strerror or error}",
+                hint="is it there, is there room, and may it be written? --debug says where",
+            )
+        )
+        return 1
     except Exception as error:
         if isinstance(error, wrong_usage):
             # no_args_is_help arrives as a usage error whose text is the help itself

@@ -66,7 +66,7 @@ def edit_style(
     frames: Frames = None,
     fps: Fps = None,
     formats: Formats = None,
-    colour: Colour = "cyan",
+    colour: Colour = "place",
     opacity: Opacity = 0.8,
     model: Model = None,
     shards: Shards = None,
@@ -99,7 +99,7 @@ def edit_interpolate(
     frames: Frames = None,
     fps: Fps = None,
     formats: Formats = None,
-    colour: Colour = "cyan",
+    colour: Colour = "place",
     opacity: Opacity = 0.8,
     model: Model = None,
     shards: Shards = None,
@@ -130,7 +130,7 @@ def edit_arithmetic(
     frames: Frames = None,
     fps: Fps = None,
     formats: Formats = None,
-    colour: Colour = "cyan",
+    colour: Colour = "place",
     opacity: Opacity = 0.8,
     model: Model = None,
     shards: Shards = None,
@@ -165,6 +165,7 @@ class _Edit:
             check_formats,
         )
         from motionkit.generation.lang2motion_grid import parse_size
+        from motionkit.generation.outputs import check_folder
 
         self.console, self.given = console, given
         self.formats = wanted_formats(given["formats"], DEFAULT_FORMATS)
@@ -174,6 +175,8 @@ class _Edit:
             size=parse_size(given["size"]) if given["size"] else None,
             drawing=Drawing(colour=given["colour"], opacity=given["opacity"]),
         )  # fmt: skip
+        self.out = given["out"] or console.workspace_path / "trajectories"
+        check_folder(self.out)
         self.model = load_model(console, given["model"], given["device"])
         self.shards = find_shards(console, given["shards"])
         with_pictures(self.model, self.shards, given["overlays"])
@@ -202,16 +205,21 @@ class _Edit:
             start = start_of(operands)
             if start is None:
                 opened = index_of(
-                    self.console, self.model, self.shards, self.given["index"], "train"
+                    self.console,
+                    self.model,
+                    self.shards,
+                    self.given["index"],
+                    "train",
+                    "give --mask or --box, or name a set with --shards",
                 )()
                 start = opened.nearest_start(operands[0].latent)
             start = placed(start, self.config.size)
-        out = self.given["out"] or self.console.workspace_path / "trajectories"
         made, sheets = run_edit(
-            self.model, edit, operands, start, out=out, image=self.image, formats=self.formats,
+            self.model, edit, operands, start, out=self.out, image=self.image, formats=self.formats,
             config=self.config,
         )  # fmt: skip
-        lines = [f"{len(made[0].motion.points)} frames from {clean(start.source)}"]
+        lines = [f"{clean(o.name)[:80]}: a {o.kind}" for o in operands]
+        lines.append(f"{len(made[0].motion.points)} frames from {clean(start.source)}")
         for label, one in zip(edit.labels, made, strict=True):
             lines += [f"{clean(label)}:", *(f"  {path}" for path in one.paths)]
         lines += [f"all together: {path}" for path in sheets]
@@ -219,4 +227,6 @@ class _Edit:
             {"label": label, "name": one.name, "paths": list(one.paths), "source": one.source}
             for label, one in zip(edit.labels, made, strict=True)
         ]
-        self.console.result({"out": out, "motions": rows, "sheets": sheets}, lines)
+        named = [{"name": o.name, "kind": o.kind, "text": o.text} for o in operands]
+        data = {"out": self.out, "operands": named, "motions": rows, "sheets": sheets}
+        self.console.result(data, lines)

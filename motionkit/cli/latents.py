@@ -63,9 +63,15 @@ def retrieve(
 
     Example: motionkit retrieve trajectories/it-goes-up-0.npz
     """
+    from motionkit.generation.outputs import check_folder
+
     console: Console = context.obj
     if to not in (None, "trajectories", "texts"):
         raise UsageError(f"--to {to!r}.", hint="choose trajectories or texts")
+    if sheet is not None:
+        if sheet.suffix.lower() != ".png":
+            raise UsageError(f"--sheet {sheet} is no .png.", hint="name it found.png")
+        check_folder(sheet.parent)
     network = load_model(console, model, device)
     found = find_shards(console, shards)
     with_pictures(network, found, overlays)
@@ -83,7 +89,9 @@ def retrieve(
          _cut(" | ".join(hit.texts), 90)]
         for hit in hits
     ]  # fmt: skip
-    lines = table(rows, ["rank", "similarity", "id" if wanted != "texts" else "said of", "text"])
+    lines = [f"{wanted} nearest to the {operand.kind} {clean(_cut(operand.name, 80))}, of "
+             f"{opened.about['texts' if wanted == 'texts' else 'items']}:"]  # fmt: skip
+    lines += table(rows, ["rank", "similarity", "id" if wanted != "texts" else "said of", "text"])
     if sheet is not None and found is not None:
         from motionkit.generation.lang2motion_edit import draw_samples
 
@@ -142,6 +150,7 @@ def classify(
         rows_of,
         summary,
     )
+    from motionkit.generation.outputs import check_folder
 
     console: Console = context.obj
     if not classes:
@@ -150,10 +159,12 @@ def classify(
         raise UsageError(f"--length {length!r}.", hint="choose resample or pad")
     names = read_classes(classes)
     known = read_labels(labels) if labels is not None else {}
+    if out is not None:
+        check_folder(out.parent)
     network = load_model(console, model, device)
     judge = Classifier(network, names, template=template, length=length, labels=known)
     if inputs:
-        found = list(judge.files(inputs))
+        found = list(judge.files(inputs, console.progress()))
     else:
         opened = find_shards(console, shards)
         with_pictures(network, opened, overlays)
@@ -162,7 +173,6 @@ def classify(
     if out is not None:
         from motionkit.workspace import publish
 
-        out.parent.mkdir(parents=True, exist_ok=True)
         body = "".join(json.dumps(row, ensure_ascii=False, sort_keys=True) + "\n" for row in rows)
         publish(out, lambda path: path.write_text(body, "utf-8"))
     made = summary(found, names)
@@ -187,6 +197,11 @@ def _classified_lines(rows: Sequence[dict[str, Any]], made: dict[str, Any]) -> l
     lines.append(
         f"{made['items']} items, {len(failed)} failed, {made['labelled']} with a known class"
     )
+    if made["several_bodies"]:
+        lines.append(
+            f"{made['several_bodies']} files show several people: NTU's who moves most, Kinetics' "
+            "whose scores are highest was classified"
+        )
     if "top_1" in made:
         lines.append(
             f"top-1 {made['top_1']:.1%} (chance {made['chance_1']:.1%}), "
@@ -209,7 +224,11 @@ def operands_of(
     try:
         return read_operands(model, names, shards)
     except InputError as error:
-        raise UsageError(error.message, hint=error.hint) from error
+        raise UsageError(error.message, hint=error.hint or _TRY.get(error.code)) from error
+
+
+#: The next thing to try where what is read says none.
+_TRY = {"bad-prompt": 'describe a motion: "a ball moves to the left"'}
 
 
 def _cut(text: str, limit: int) -> str:

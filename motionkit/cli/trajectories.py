@@ -53,7 +53,11 @@ Formats = Annotated[
     typer.Option("--format", help="npz, json, png, mp4, gif; repeated or with commas [npz,mp4]."),
 ]
 Colour = Annotated[
-    str, typer.Option(help="Of the trails: cyan, blue, white, red, green, yellow, black.")
+    str,
+    typer.Option(
+        help="Of the trails: place (each point its own), cyan, blue, white, red, green, yellow, "
+        "black."
+    ),
 ]
 Opacity = Annotated[float, typer.Option(help="Of the trails, 0 to 1.")]
 DeviceName = Annotated[
@@ -101,6 +105,7 @@ def index_of(
     shards: ShardSet | None,
     folder: Path | None,
     split: str | None,
+    hint: str = "name a set with --shards",
 ) -> Callable[[], TrajectoryIndex]:
     """What opens the index, or builds it, when it is needed."""
     from motionkit.generation.lang2motion_index import FOLDER, open_index
@@ -109,7 +114,7 @@ def index_of(
         if shards is None:
             raise UsageError(
                 f"there are no shards at {console.workspace_path / 'shards'}.",
-                hint="give --mask or --box, or name a set with --shards",
+                hint=hint,
             )
         place = folder or console.workspace_path / FOLDER
         return open_index(model, shards, place, split=split, told=console.progress())
@@ -120,7 +125,7 @@ def index_of(
 def wanted_formats(formats: Sequence[str] | None, default: Sequence[str]) -> tuple[str, ...]:
     """Formats from repeated options with commas."""
     chosen = [f.strip() for part in formats or [] for f in part.split(",") if f.strip()]
-    return tuple(dict.fromkeys(chosen or default))
+    return tuple(dict.fromkeys(default if formats is None else chosen))
 
 
 @generate_app.command("lang2motion", epilog="Exit codes: 0 done, 1 a prompt failed, 2 wrong usage.")
@@ -158,7 +163,7 @@ def generate_lang2motion(
         int | None, typer.Option(help="Points a side; must be the model's [default].")
     ] = None,
     formats: Formats = None,
-    colour: Colour = "cyan",
+    colour: Colour = "place",
     opacity: Opacity = 0.8,
     model: Model = None,
     shards: Shards = None,
@@ -180,6 +185,7 @@ def generate_lang2motion(
     from motionkit.generation.lang2motion import GenerateConfig, generate_trajectories
     from motionkit.generation.lang2motion_files import DEFAULT_FORMATS, Drawing, check_formats
     from motionkit.generation.lang2motion_grid import parse_size, start_grid
+    from motionkit.generation.outputs import check_folder
     from motionkit.generation.prompts import FailedPrompt, Prompt, read_prompts
 
     console: Console = context.obj
@@ -213,6 +219,7 @@ def generate_lang2motion(
     if picture is not None and start is None:
         raise UsageError("--image goes with --mask or --box: where is the object?")
     target = out or console.workspace_path / "trajectories"
+    check_folder(target)
     found = find_shards(console, shards) if start is None or source is not None else None
     with_pictures(network, found, overlays)
     if text is None and prompts is None:
@@ -221,13 +228,16 @@ def generate_lang2motion(
         )
     else:
         wanted = iter([Prompt((text,))]) if text is not None else read_prompts(prompts or Path())
-        opened = index_of(console, network, found, index, "train")
+        opened = index_of(console, network, found, index, "train",
+                          "give --mask or --box, or name a set with --shards")  # fmt: skip
         made = []
         for one in generate_trajectories(
             network, wanted, out=target, start=start, index=opened, image=picture, seed=seed,
             samples=samples, formats=chosen, config=config,
         ):  # fmt: skip
             made.append(one if isinstance(one, FailedPrompt) else _row(one))
+    if not made:
+        raise UsageError(f"{prompts} holds no prompt.", hint="write a text a line")
     failed = [dataclasses.asdict(one) for one in made if isinstance(one, FailedPrompt)]
     _show(console, target, [one for one in made if isinstance(one, dict)], failed)
     if failed:
@@ -240,7 +250,7 @@ def _check_text(text: str) -> None:
     try:
         checked(Prompt((text,)))
     except InputError as error:
-        raise UsageError(error.message, hint='try: "a ball moves to the left"') from error
+        raise UsageError(error.message, hint='"a ball moves to the left"') from error
 
 
 def picture_of(image: Path | None) -> Any:

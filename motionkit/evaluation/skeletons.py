@@ -50,6 +50,14 @@ KINETICS_BONES: Final = (
 )  # fmt: skip
 
 
+Float = NDArray[np.float64]
+Bool = NDArray[np.bool_]
+#: Frame, joints [J, 2] in pixels, which are seen [J].
+Entry = tuple[int, Float, Bool]
+#: Joints, which are seen, and the sum of their scores.
+Pose = tuple[Float, Bool, float]
+
+
 @dataclass(frozen=True)
 class Body:
     """One body through a clip."""
@@ -59,13 +67,16 @@ class Body:
     first time: where it will be)."""
     visible: NDArray[np.bool_]
     """[T, J]; all False in frames without the body."""
+    name: str = ""
+    """The file's id for it; empty where the file names nobody."""
 
 
 @dataclass(frozen=True)
 class SkeletonClip:
-    """A file: its bodies, the one seen in most frames first (then the one that moves more)."""
+    """A file and its bodies."""
 
     bodies: tuple[Body, ...]
+    """The main one first (`chosen_by`)."""
     size: tuple[int, int]
     """Width and height of the picture, pixels."""
     bones: tuple[tuple[int, int], ...]
@@ -73,13 +84,15 @@ class SkeletonClip:
     """Class name, where the file says it."""
     label_index: int | None
     """Class number from 0, where the file or its name says it."""
+    chosen_by: str
+    """What makes a body the main one: ``motion`` (NTU) or ``scores`` (Kinetics)."""
 
 
 def read_skeletons(path: Path) -> SkeletonClip:
     """A file of either format, by its ending: ``.skeleton`` or ``.json``."""
-    if path.suffix == ".skeleton":
+    if path.suffix.lower() == ".skeleton":
         return read_ntu(path)
-    if path.suffix == ".json":
+    if path.suffix.lower() == ".json":
         return read_kinetics(path)
     raise InputError(
         "skeleton-damaged",
@@ -95,10 +108,16 @@ def read_ntu(path: Path) -> SkeletonClip:
     which the first is its id, the number of its joints (25), and a line of twelve fields a joint:
     x y z, depthX depthY, colorX colorY, four of orientation, trackingState (0: not tracked).
     Classes are read from names like S001C002P003R002A013 (A013: number 12, counted from 0).
+
+    Kinect also sees bodies in chairs and tables, and a second person in some actions. The main one
+    is who moves most, as the data set's authors chose it: the largest sum of the variances of x, y
+    and z (metres) over all joints. Bodies of fewer than `_BODY_FRAMES` frames, and those that are
+    broad rather than upright nearly all the time, stand behind all others.
     """
     words = _Lines(path)
-    frames = words.count("frames", 1, MAX_FRAMES)
-    found: dict[str, list[tuple[int, NDArray[np.float64], NDArray[np.bool_]]]] = {}
+    frames = words.count("frames", 0, MAX_FRAMES)
+    found: dict[str, list[Entry]] = {}
+    places: dict[str, list[NDArray[np.float64]]] = {}
     for frame in range(frames):
         for _ in range(words.count("bodies", 0, MAX_BODIES)):
             body = words.fields(10)[0][:64]
@@ -107,14 +126,34 @@ def read_ntu(path: Path) -> SkeletonClip:
             xy = table[:, 5:7]
             seen = np.isfinite(xy).all(1) & (table[:, 11] != 0)
             found.setdefault(body, []).append((frame, xy, seen))
+            places.setdefault(body, []).append(table[:, :3])
             if len(found) > 16 * MAX_BODIES:
                 raise words.damaged("names more bodies than there can be")
     words.end()
     action = re.search(r"A(\d{3})(?!\d)", path.stem)
-    return _clip(
-        path, frames, list(found.values()), NTU_SIZE, NTU_BONES, None,
-        int(action.group(1)) - 1 if action and int(action.group(1)) else None,
-    )  # fmt: skip
+    number = int(action.group(1)) - 1 if action and int(action.group(1)) else None
+    tracks = [(name, _motion(np.stack(places[name])), track) for name, track in found.items()]
+    bodies = _bodies(path, frames, tracks)
+    return SkeletonClip(bodies, NTU_SIZE, NTU_BONES, None, number, "motion")
+
+
+#: Whoever Kinect sees in fewer frames, or broader than `_BROAD` times its height in more than
+#: `_BROAD_SHARE` of them, is most likely no person.
+_BODY_FRAMES: Final = 12
+_BROAD: Final = 0.8
+_BROAD_SHARE: Final = 0.7
+
+
+def _motion(xyz: NDArray[np.float64]) -> tuple[float, ...]:
+    """What ranks a body [F, J, 3] in metres: is it one, and how much it moves."""
+    finite = np.isfinite(xyz).all((1, 2))
+    xyz = xyz[finite]
+    if len(xyz) == 0:
+        return (0.0, 0.0)
+    extent = np.ptp(xyz[..., :2], axis=1)
+    broad = (extent[:, 0] > _BROAD * extent[:, 1]).mean() > _BROAD_SHARE
+    is_one = len(xyz) >= _BODY_FRAMES and not broad
+    return (float(is_one), float(xyz.var(0).sum()))
 
 
 def read_kinetics(path: Path) -> SkeletonClip:
@@ -122,15 +161,18 @@ def read_kinetics(path: Path) -> SkeletonClip:
 
     ``data[]`` has ``frame_index`` (from 1) and ``skeleton[]`` with ``pose`` (x, y of each point,
     shares of the picture) and ``score``; a score of 0 is a point not found. The file names nobody:
-    people are followed by linking each to the nearest of the frame before (`_linked`).
+    people are followed by linking each to the nearest of the frame before (`_linked`). The main
+    one has the highest sum of scores: who is seen best, for longest.
     """
     try:
         data = json.loads(_read(path))
+        if not isinstance(data, dict):
+            raise ValueError(f"it holds a {type(data).__name__}")
         entries = data["data"]
         label, index = data.get("label"), data.get("label_index")
         if not isinstance(entries, list) or len(entries) > MAX_FRAMES:
             raise ValueError("data is no list of frames")
-        poses: dict[int, list[tuple[NDArray[np.float64], NDArray[np.bool_]]]] = {}
+        poses: dict[int, list[Pose]] = {}
         for entry in entries:
             at, people = entry["frame_index"], entry["skeleton"]
             if type(at) is not int or not 0 <= at <= MAX_FRAMES or at in poses:
@@ -141,17 +183,25 @@ def read_kinetics(path: Path) -> SkeletonClip:
         if index is not None and type(index) is not int:
             raise ValueError("label_index is no whole number")
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        said = f"it has no key {error}" if isinstance(error, KeyError) else str(error)
         raise InputError(
-            "skeleton-damaged", f"{path.name} is no Kinetics-Skeleton file: {str(error)[:200]}"
+            "skeleton-damaged",
+            f"{path.name} is no Kinetics-Skeleton file: {said[:200]}",
+            hint="such a file is an object with data[], each with frame_index and skeleton[]",
         ) from error
     first = min(poses, default=0)
     frames = max(poses, default=0) - first + 1
-    tracks = _linked({at - first: people for at, people in poses.items()})
+    linked = _linked({at - first: people for at, people in poses.items()})
+    tracks = [
+        ("", (float(sum(trust for *_, trust in track)),), [entry[:3] for entry in track])
+        for track in linked
+    ]
+    bodies = _bodies(path, frames, tracks)
     name = label if isinstance(label, str) else None
-    return _clip(path, frames, tracks, KINETICS_SIZE, KINETICS_BONES, name, index)
+    return SkeletonClip(bodies, KINETICS_SIZE, KINETICS_BONES, name, index, "scores")
 
 
-def _openpose(person: Any) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+def _openpose(person: Any) -> Pose:
     pose, score = person["pose"], person["score"]
     for values, count in ((pose, 2 * KINETICS_JOINTS), (score, KINETICS_JOINTS)):
         if not isinstance(values, list) or len(values) != count:
@@ -160,28 +210,24 @@ def _openpose(person: Any) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
             raise ValueError("pose or score holds what is no number of a picture")
     xy = np.array(pose, np.float64).reshape(-1, 2)
     trust = np.array(score, np.float64)
-    return xy * KINETICS_SIZE, np.isfinite(xy).all(1) & (trust > 0)
+    seen = np.isfinite(xy).all(1) & (trust > 0)
+    return xy * KINETICS_SIZE, seen, float(trust[seen].sum())
 
 
-Entry = tuple[int, NDArray[np.float64], NDArray[np.bool_]]
-
-
-def _linked(
-    poses: dict[int, list[tuple[NDArray[np.float64], NDArray[np.bool_]]]],
-) -> list[list[Entry]]:
+def _linked(poses: dict[int, list[Pose]]) -> list[list[tuple[int, Float, Bool, float]]]:
     """People of single frames → one list of entries a person.
 
     Frame by frame, the nearest pairs of a known person (as last seen, up to 15 frames ago) and a
     new skeleton are joined first: mean distance of the points both have, at most a fifth of the
     picture's width. Who is left begins a new person.
     """
-    tracks: list[list[Entry]] = []
+    tracks: list[list[tuple[int, Float, Bool, float]]] = []
     for frame in sorted(poses):
         people = [p for p in poses[frame] if p[1].any()]
         pairs = []
         for i, track in enumerate(tracks):
-            last, xy, seen = track[-1]
-            for j, (other, other_seen) in enumerate(people):
+            last, xy, seen, _ = track[-1]
+            for j, (other, other_seen, _) in enumerate(people):
                 both = seen & other_seen
                 if frame - last <= 15 and both.any():
                     gap = np.linalg.norm((xy - other)[both], axis=1).mean()
@@ -200,27 +246,23 @@ def _linked(
     return tracks
 
 
-def _clip(
-    path: Path,
-    frames: int,
-    tracks: Sequence[Sequence[Entry]],
-    size: tuple[int, int],
-    bones: tuple[tuple[int, int], ...],
-    label: str | None,
-    index: int | None,
-) -> SkeletonClip:
-    bodies = [_body(frames, track) for track in tracks if any(seen.any() for _, _, seen in track)]
-    if not bodies:
+def _bodies(
+    path: Path, frames: int, tracks: Sequence[tuple[str, tuple[float, ...], Sequence[Entry]]]
+) -> tuple[Body, ...]:
+    """Bodies of (name, rank, entries), the highest rank first; of equals who is seen in more
+    frames, then who moves more in the picture."""
+    ranked = []
+    for name, rank, track in tracks:
+        if any(seen.any() for _, _, seen in track):
+            body = _body(frames, track, name)
+            moved = float(np.abs(np.diff(body.points, axis=0)).sum())
+            ranked.append(((*rank, float(body.visible.any(1).sum()), moved), body))
+    if not ranked:
         raise InputError("skeleton-empty", f"{path.name} shows no body in any frame.")
-
-    def weight(body: Body) -> tuple[int, float]:
-        moved = np.abs(np.diff(body.points, axis=0)).sum()
-        return int(body.visible.any(1).sum()), float(moved)
-
-    return SkeletonClip(tuple(sorted(bodies, key=weight, reverse=True)), size, bones, label, index)
+    return tuple(body for _, body in sorted(ranked, key=lambda pair: pair[0], reverse=True))
 
 
-def _body(frames: int, track: Sequence[Entry]) -> Body:
+def _body(frames: int, track: Sequence[Entry], name: str) -> Body:
     joints = track[0][1].shape[0]
     points = np.zeros((frames, joints, 2))
     visible = np.zeros((frames, joints), bool)
@@ -235,7 +277,7 @@ def _body(frames: int, track: Sequence[Entry]) -> Body:
     never = ~visible.any(0)
     if never.any():  # a joint seen nowhere stands among those that are
         held[:, never] = held[:, ~never].mean(1, keepdims=True)
-    return Body(held.astype(np.float32), visible)
+    return Body(held.astype(np.float32), visible, name)
 
 
 def _read(path: Path) -> str:
@@ -272,6 +314,10 @@ class _Lines:
         else:
             raise InputError("skeleton-truncated", f"{self.name} ends after line {self._at}.")
         found = line.split()
+        if len(found) < count and not any(more.strip() for _, more in self._lines):
+            raise InputError(
+                "skeleton-truncated", f"{self.name} ends within line {self._at}, its last one."
+            )
         if len(found) != count:
             raise self.damaged(f"{len(found)} fields where {count} belong")
         return found

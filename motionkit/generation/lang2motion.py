@@ -33,11 +33,13 @@ from motionkit.generation.lang2motion_files import (
 from motionkit.generation.lang2motion_grid import StartGrid, placed
 from motionkit.generation.lang2motion_index import TrajectoryIndex
 from motionkit.generation.lang2motion_model import Float, TrajectoryModel, varied
-from motionkit.generation.outputs import Manifest, stem_of
+from motionkit.generation.outputs import Manifest, check_folder, stem_of
 from motionkit.generation.prompts import FailedPrompt, Prompt, checked
 
 #: Prompts worked on at a time.
 _BLOCK: Final = 256
+#: Points of all frames that are held at a time (16 MB).
+_POINTS: Final = 2_000_000
 #: Longer motions are refused: they are written in one go.
 LONGEST: Final = 10_000
 
@@ -121,8 +123,12 @@ def generate_trajectories(
     """
     config = config or GenerateConfig()
     check_formats(formats)
-    if samples < 1 or not 0 <= seed < 2**63 - samples:
-        raise UsageError("samples start at 1 and seeds at 0.")
+    if samples < 1:
+        raise UsageError(f"{samples} samples.", hint="ask for 1 or more")
+    if not 0 <= seed <= 2**63 - samples:
+        raise UsageError(f"seed {seed} and {samples} samples.",
+                         hint="seeds go from 0 to 2^63 - 1")  # fmt: skip
+    check_folder(out)
     _check_start(model, start)
     if start is None and index is None:
         raise UsageError("there is neither a grid nor an index to retrieve one from.")
@@ -142,6 +148,7 @@ def make_motions(
 ) -> list[GeneratedTrajectory]:
     """Motions of given latents on given grids, written and listed as `generate_trajectories`."""
     check_formats(formats)
+    check_folder(out)
     for job in jobs:
         _check_start(model, job.start)
     manifest = Manifest(out)
@@ -196,7 +203,8 @@ def _run(
                 elif isinstance(prompt, Prompt):
                     good.append(prompt)
             jobs = _jobs(model, good, seeds, start, index, config)
-            yield from finish(model, jobs, out, manifest, image, formats, config)
+            while block := list(itertools.islice(jobs, _BLOCK)):
+                yield from finish(model, block, out, manifest, image, formats, config)
     finally:
         manifest.close()
 
@@ -221,9 +229,10 @@ def _jobs(
     start: StartGrid | None,
     index: TrajectoryIndex | None,
     config: GenerateConfig,
-) -> list[Job]:
-    made = []
+) -> Iterator[Job]:
+    """The prompts' jobs, each made when it is asked for: samples may be many."""
     texts = [prompt.texts[0] for prompt in prompts]
+    starts: dict[int, StartGrid] = {}
     for prompt, text, latent in zip(prompts, texts, model.texts(texts), strict=True):
         near = index.spoken_of(latent, config.pool) if index is not None and start is None else []
         for number in seeds:
@@ -235,12 +244,12 @@ def _jobs(
                         "no training sample has a sentence to retrieve a grid by.",
                         hint="give --mask or --box",
                     )
-                own = placed(index.start(_drawn(near, seed)), config.size)
+                row = _drawn(near, seed)
+                if row not in starts:
+                    starts[row] = placed(index.start(row), config.size)
+                own = starts[row]
             asked = _asked(config, seed, start)
-            made.append(
-                Job(varied(latent, config.variation, seed), own, text, seed, asked, prompt.line)
-            )
-    return made
+            yield Job(varied(latent, config.variation, seed), own, text, seed, asked, prompt.line)
 
 
 def _drawn(rows: Sequence[int], seed: int) -> int:
@@ -272,14 +281,29 @@ def finish(
     formats: Sequence[str],
     config: GenerateConfig,
 ) -> Iterator[GeneratedTrajectory]:
-    """Decode the jobs together, then write one after another."""
-    if not jobs:
-        return
-    points = model.decode(
-        np.stack([job.latent for job in jobs]),
-        np.stack([job.start.normalised() for job in jobs]),
-        config.frames,
-    )
+    """Decode some jobs together, as many as fit into `_POINTS`, and write them one by one."""
+    frames = config.frames or model.frames
+    block = max(1, _POINTS // (frames * model.grid**2))
+    for first in range(0, len(jobs), block):
+        some = jobs[first : first + block]
+        points = model.decode(
+            np.stack([job.latent for job in some]),
+            np.stack([job.start.normalised() for job in some]),
+            config.frames,
+        )
+        yield from _written(model, some, points, out, manifest, image, formats, config)
+
+
+def _written(
+    model: TrajectoryModel,
+    jobs: Sequence[Job],
+    points: Float,
+    out: Path,
+    manifest: Manifest,
+    image: Frame | None,
+    formats: Sequence[str],
+    config: GenerateConfig,
+) -> Iterator[GeneratedTrajectory]:
     for job, way in zip(jobs, points, strict=True):
         stem = stem_of([job.text], job.seed, job.asked)
         facts = {

@@ -12,13 +12,15 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from motionkit.errors import InputError, UsageError
 from motionkit.evaluation.skeleton_points import as_grid
 from motionkit.evaluation.skeletons import read_skeletons
 from motionkit.generation.lang2motion_files import read_trajectory
-from motionkit.generation.lang2motion_index import TrajectoryIndex
+from motionkit.generation.lang2motion_index import Told, TrajectoryIndex
 from motionkit.generation.lang2motion_model import Float, TrajectoryModel
+from motionkit.generation.prompts import Prompt, checked
 
 TEMPLATE: Final = "{}"
 #: Classes named with each item.
@@ -41,6 +43,12 @@ class Classified:
     """The true class, where it is known and in the list."""
     rank: int | None = None
     """Of the true class; 1 is right. A tie counts against it."""
+    bodies: int | None = None
+    """Of a skeleton file: how many bodies it shows."""
+    body: str | None = None
+    """Which of them was classified: its id in the file, where it has one."""
+    chosen_by: str | None = None
+    """Why that one, where there are several (`SkeletonClip.chosen_by`): motion, scores."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +64,10 @@ def read_classes(given: str) -> list[str]:
     """Class names of a file (one a line; of ``number<TAB or comma>name`` lines the name), or of a
     text with commas. UsageError for fewer than two, one twice, or a file too large."""
     path = Path(given)
+    one = "\n" not in given and "," not in given and len(given) < 1024
+    if one and (path.is_dir() or (path.suffix and not path.exists())):
+        said = "is a folder" if path.is_dir() else "is not there"
+        raise UsageError(f"{path} {said}.", hint="--classes takes a file, or run,jump,sit")
     if "\n" not in given and len(given) < 1024 and path.is_file():
         try:
             if path.stat().st_size > _LARGEST:
@@ -69,7 +81,9 @@ def read_classes(given: str) -> list[str]:
     names = [name for name in names if name]
     twice = [name for name, count in Counter(map(str.casefold, names)).items() if count > 1]
     if twice or not 2 <= len(names) <= _MOST:
-        said = f"the class {twice[0]!r} stands there twice" if twice else f"{len(names)} classes"
+        said = f"--classes names {len(names)}, where 2 to {_MOST} belong"
+        if twice:
+            said = f"the class {twice[0][:80]!r} stands there twice"
         raise UsageError(
             f"{said}.", hint="give a file with a class a line, or names with commas: run,jump,sit"
         )
@@ -82,7 +96,15 @@ def class_latents(model: TrajectoryModel, classes: Sequence[str], template: str)
         raise UsageError(
             f"the template {template[:80]!r} has not one {{}}.", hint="write: 'a person is {}'"
         )
-    return model.texts([template.replace("{}", name) for name in classes])
+    texts = [template.replace("{}", name) for name in classes]
+    for text, name in zip(texts, classes, strict=True):
+        try:
+            checked(Prompt((text,)))
+        except InputError as error:
+            raise UsageError(
+                f"the class {name[:80]!r}: {error.message}", hint="give names in words"
+            ) from error
+    return model.texts(texts)
 
 
 class Classifier:
@@ -105,32 +127,51 @@ class Classifier:
         self.labels = dict(labels or {})
         self._place = {name.casefold(): i for i, name in enumerate(classes)}
 
-    def files(self, paths: Iterable[Path]) -> Iterator[Classified | Unclassified]:
-        """Files and folders of skeletons (.skeleton, .json) and of trajectories (.npz)."""
-        for path, name in _expanded(paths):
+    def files(
+        self, paths: Iterable[Path], told: Told | None = None
+    ) -> Iterator[Classified | Unclassified]:
+        """Files and folders of skeletons (.skeleton, .json) and of trajectories (.npz). UsageError
+        for a path that is not there, or no such file in a folder; a file that cannot be read comes
+        out as `Unclassified`."""
+        given = list(_expanded(paths))
+        for done, (path, name) in enumerate(given, 1):
             try:
-                latent, label, index = self._read(path)
+                yield self._file(path, name)
             except InputError as error:
                 yield Unclassified(name, error.code, error.message)
-                continue
-            yield self._judge(name, latent, label, index)
+            if told is not None:
+                told("classify", done, len(given))
 
     def index(self, index: TrajectoryIndex) -> Iterator[Classified]:
         """All trajectories of a shard set; a class is known where a sentence is its name."""
-        for row, latent in enumerate(index.items):
-            facts = index.item(row)
+        for latent, facts in index.rows():
             own = [t for t in facts["texts"] if t.strip().casefold() in self._place]
             yield self._judge(facts["item_id"], np.asarray(latent), own[0] if own else None, None)
 
-    def _read(self, path: Path) -> tuple[Float, str | None, int | None]:
+    def _file(self, path: Path, name: str) -> Classified:
         if path.suffix.lower() == ".npz":
             read = read_trajectory(path)
-            points, real = self.model.fit(read.points_px, read.visible, read.size, self.length)
-            return self.model.encode(points[None], real[None])[0], read.text or None, None
+            latent = self._latent(read.points_px, read.visible, read.size)
+            return self._judge(name, latent, read.text or None, None)
         clip = read_skeletons(path)
-        body = as_grid(clip.bodies[0], clip.bones, self.model.grid)
-        points, real = self.model.fit(body.points, body.visible, clip.size, self.length)
-        return self.model.encode(points[None], real[None])[0], clip.label, clip.label_index
+        main = clip.bodies[0]
+        if main.visible.any(1).sum() < 2:
+            raise InputError("too-short", f"{path.name} shows its main body in one frame alone.")
+        body = as_grid(main, clip.bones, self.model.grid)
+        latent = self._latent(body.points, body.visible, clip.size)
+        several = len(clip.bodies) > 1
+        return dataclasses.replace(
+            self._judge(name, latent, clip.label, clip.label_index),
+            bodies=len(clip.bodies),
+            body=main.name or None,
+            chosen_by=clip.chosen_by if several else None,
+        )
+
+    def _latent(
+        self, points: NDArray[np.float32], visible: NDArray[np.bool_], size: tuple[int, int]
+    ) -> Float:
+        fitted, real = self.model.fit(points, visible, size, self.length)
+        return self.model.encode(fitted[None], real[None])[0]
 
     def _judge(self, name: str, latent: Float, label: str | None, index: int | None) -> Classified:
         scores = self.latents @ latent
@@ -161,14 +202,17 @@ class Classifier:
 
 def _expanded(paths: Iterable[Path]) -> Iterator[tuple[Path, str]]:
     """Files, and those below folders in the order of their names, each with a name to print."""
+    kinds = (*_SKELETONS, ".npz")
     for path in paths:
-        if path.is_dir():
-            below = (p for p in sorted(path.rglob("*")) if p.is_file())
-            for file in below:
-                if file.suffix.lower() in (*_SKELETONS, ".npz"):
-                    yield file, str(file.relative_to(path))
-        else:
+        if not path.exists():
+            raise UsageError(f"there is no {path}.", hint=f"give {', '.join(kinds)} or folders")
+        if not path.is_dir():
             yield path, path.name
+            continue
+        below = [p for p in sorted(path.rglob("*")) if p.suffix.lower() in kinds and p.is_file()]
+        if not below:
+            raise UsageError(f"{path} holds no file to classify.", hint=f"give {', '.join(kinds)}")
+        yield from ((file, str(file.relative_to(path))) for file in below)
 
 
 def read_labels(path: Path) -> dict[str, str]:
@@ -195,6 +239,7 @@ def summary(
     made: dict[str, Any] = {
         "items": len(judged),
         "failed": dict(sorted(failed.items())),
+        "several_bodies": sum((one.bodies or 1) > 1 for one in judged),
         "labelled": len(known),
         "classes": len(classes),
         "predicted": dict(Counter(one.classes[0] for one in judged).most_common(most)),

@@ -22,6 +22,8 @@ from motionkit.shards.reader import ShardSet
 
 #: More are refused: they are one sheet and one film.
 MOST_STEPS = 64
+#: So are more terms of a sum, each of which is shown as well.
+MOST_TERMS = 16
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,8 @@ def style(content: Operand, like: Operand, strength: float) -> Edit:
         raise UsageError(f"strength is {strength}.", hint="give a number from -8 to 8; 1 is usual")
     with _as_usage():
         latent = combined([(1.0, content.latent), (strength, like.latent)])
-    label = f"{_short(content)} + {strength:g} {_short(like)}"
+    sign = "-" if strength < 0 else "+"
+    label = f"{_short(content)} {sign} {abs(strength):g} x {_short(like)}"
     return Edit("style", (label,), (latent,), {"strength": strength})
 
 
@@ -83,6 +86,10 @@ def parse_terms(words: Sequence[str]) -> list[tuple[float, str]]:
         raise UsageError(
             f"{' '.join(words)[:200]!r} is no sum.",
             hint="write it with spaces, and texts in quotes: A - B + 'it goes up'",
+        )
+    if len(names) > MOST_TERMS:
+        raise UsageError(
+            f"the sum has {len(names)} terms, more than {MOST_TERMS}.", hint="name fewer"
         )
     return list(zip([1.0, *(1.0 if sign == "+" else -1.0 for sign in signs)], names, strict=True))
 

@@ -24,24 +24,46 @@ FORMATS: Final = ("npz", "json", "png", "mp4", "gif")
 DEFAULT_FORMATS: Final = ("npz", "mp4")
 #: Frames a second where neither the caller nor the grid's sample states any.
 FPS: Final = 10.0
+#: The colour that is each point's own.
+BY_PLACE: Final = "place"
+#: Farther from the picture's corner, in pixels, no point of a picture can be.
+_FARTHEST: Final = 1e6
 #: A larger .npz is no trajectory, bytes.
 _LARGEST: Final = 256 << 20
 #: Long side of what is drawn: small pictures are enlarged, large ones shrunk.
 _SIDES: Final = (480, 1280)
+#: Frames whose trails one picture shows.
+_LONGEST_STILL: Final = 600
 
 
 @dataclass(frozen=True, kw_only=True)
 class Drawing:
-    """How trails are drawn; colours and opacity as the stage `overlays` has them."""
+    """How trails are drawn for people (what the encoder reads is drawn by the stage `overlays`,
+    cyan at 0.5)."""
 
-    colour: str = "cyan"
+    colour: str = BY_PLACE
+    """A colour of `trail_style.COLOURS`, or ``place``: each point has its own, by where it stands
+    in the grid, so that what spins or turns over can be told from what does not."""
     opacity: float = 0.8
-    """0 to 1. The encoder's own pictures have 0.5; for people more is easier to see."""
+    """0 to 1."""
     trail: int = 30
     """Frames behind that a trail of the film shows; old pieces fade out."""
 
     def __post_init__(self) -> None:
-        check_trails(self.colour, self.opacity, self.trail)
+        if self.colour != BY_PLACE and self.colour not in COLOURS:
+            raise UsageError(
+                f"there is no colour {self.colour!r}.",
+                hint=f"choose from: {', '.join([BY_PLACE, *COLOURS])}",
+            )
+        check_trails("cyan", self.opacity, self.trail)
+
+    def colours(self, points: int) -> list[tuple[int, int, int]]:
+        """RGB of each of so many points."""
+        from motionkit.video.grid_trails import colours_by_place
+
+        if self.colour == BY_PLACE:
+            return colours_by_place(points)
+        return [COLOURS[self.colour]] * points
 
 
 @dataclass(frozen=True)
@@ -170,6 +192,12 @@ def read_trajectory(path: Path) -> ReadTrajectory:
     """Read ``points_px`` [T, N, 2], ``size`` (width, height), and where they are there ``visible``
     [T, N], ``fps`` and ``text``. InputError 'trajectory-unreadable' for anything else; nothing
     pickled is loaded."""
+    if not path.is_file():
+        raise InputError(
+            "trajectory-unreadable",
+            f"{path} is a folder" if path.is_dir() else f"there is no file {path}",
+            hint="give an .npz that 'motionkit generate lang2motion' wrote",
+        )
     try:
         if path.stat().st_size > _LARGEST:
             raise ValueError("it is too large")
@@ -186,8 +214,12 @@ def read_trajectory(path: Path) -> ReadTrajectory:
             raise ValueError(f"points_px has shape {points.shape}, not [T, N, 2]")
         if not np.isfinite(points).all():
             raise ValueError("its points are not finite")
+        if np.abs(points).max() > _FARTHEST:
+            raise ValueError(f"a point is {np.abs(points).max():.3g} pixels from the corner")
         if seen is not None and (seen.dtype != np.bool_ or seen.shape != points.shape[:2]):
             raise ValueError(f"visible is {seen.dtype} of shape {seen.shape}")
+        if seen is not None and not seen.any():
+            raise ValueError("no point is visible in any frame")
         if min(wide, high) < 1 or max(wide, high) > 16384:
             raise ValueError(f"its picture is {wide}×{high}")
         if fps is not None and not 0 < fps <= 1000:
@@ -223,27 +255,34 @@ def ground(start: StartGrid, image: Frame | None) -> tuple[Frame, float]:
 
 
 def film(made: Trajectory, image: Frame | None, drawing: Drawing) -> Iterator[Frame]:
-    """The frames of the film: dots, and trails behind them."""
-    from motionkit.video.draw import draw_tracks
+    """The frames of the film: the grid as it stands, trails behind it, and where it began."""
+    from motionkit.video.grid_trails import draw_grid_trails
 
     canvas, scale = ground(made.start, image)
     points = _scaled(made.points_px, scale)
+    colours = drawing.colours(points.shape[1])
     for t in range(len(points)):
-        yield draw_tracks(
-            canvas, points[: t + 1], trail=drawing.trail, colour=COLOURS[drawing.colour],
-            opacity=drawing.opacity,
-        )  # fmt: skip
+        shown = points[max(0, t - drawing.trail) : t + 1]
+        yield draw_grid_trails(
+            canvas, shown, began=points[0], colours=colours, opacity=drawing.opacity
+        )
 
 
 def still(made: Trajectory, image: Frame | None, drawing: Drawing) -> Frame:
-    """One picture of the whole motion: dark where it starts, bright dots where it ends."""
-    from motionkit.video.draw import draw_tracks
+    """One picture of the whole motion: the grid where it began (grey), at three moments between,
+    and where it ends, with all trails."""
+    from motionkit.video.grid_trails import draw_grid_trails
 
     canvas, scale = ground(made.start, image)
     points = _scaled(made.points_px, scale)
-    return draw_tracks(
-        canvas, points, trail=len(points), colour=COLOURS[drawing.colour], opacity=drawing.opacity
-    )
+    between = [round(share * (len(points) - 1)) for share in (0.25, 0.5, 0.75)]
+    # of a very long motion the newest part: a stroke for each frame of it would hide itself
+    shown = points[-_LONGEST_STILL:]
+    return draw_grid_trails(
+        canvas, shown, began=points[0], colours=drawing.colours(points.shape[1]),
+        opacity=drawing.opacity,
+        outlines=[points[t] for t in between if len(points) <= _LONGEST_STILL],
+    )  # fmt: skip
 
 
 def _scaled(points: Float, scale: float) -> NDArray[np.float64]:

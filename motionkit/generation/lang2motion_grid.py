@@ -70,7 +70,11 @@ def grid_of_box(box: tuple[int, int, int, int], size: tuple[int, int], grid: int
     x, y, w, h = box
     width, height = size
     if w < 1 or h < 1:
-        raise InputError("mask-empty", f"the box {x},{y},{w},{h} has no pixel inside")
+        raise InputError(
+            "mask-empty",
+            f"the box {x},{y},{w},{h} has no pixel inside",
+            hint="a box is X,Y,W,H: its width and height are above 0",
+        )
     if x < 0 or y < 0 or x + w > width or y + h > height:
         raise InputError(
             "box-outside",
@@ -143,7 +147,7 @@ def parse_box(text: str) -> tuple[int, int, int, int]:
 
 def parse_size(text: str) -> tuple[int, int]:
     """WIDTHxHEIGHT; UsageError for anything else, or a picture too large."""
-    found = re.fullmatch(r"(\d{1,6})[x×](\d{1,6})", text.strip(), re.ASCII)
+    found = re.fullmatch(r"(\d{1,6})[xX×](\d{1,6})", text.strip(), re.ASCII)
     size = (int(found[1]), int(found[2])) if found else (0, 0)
     if min(size) < 1 or max(size) > MAX_SIDE or size[0] * size[1] > MAX_PIXELS:
         raise UsageError(f"{text[:80]!r} is no size.", hint="write WIDTHxHEIGHT: 640x360")

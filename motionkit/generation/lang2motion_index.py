@@ -9,8 +9,9 @@
 - ``texts.npy``      [S, D] float32, latents of the distinct sentences
 - ``texts.parquet``  text, and the items that it was said of
 
-Built in one pass over the shards with a few hundred trajectories in memory; the arrays are mapped,
-not loaded. The distinct sentences' own words are what memory grows with.
+Built in one pass over the shards with a few hundred trajectories in memory, and as many sentences
+as a block has; the arrays are mapped, not loaded. The distinct sentences' own words are what memory
+grows with.
 """
 
 from __future__ import annotations
@@ -89,6 +90,9 @@ class TrajectoryIndex:
         self.texts = np.load(path / "texts.npy", mmap_mode="r", allow_pickle=False)
         self._items = pq.ParquetFile(path / "items.parquet", memory_map=True)
         self._texts = pq.ParquetFile(path / "texts.parquet", memory_map=True)
+        counts = (self._items.metadata.num_rows, self._texts.metadata.num_rows)
+        if counts != (len(self.items), len(self.texts)) or counts[0] != len(self.starts):
+            raise ValueError("its files are not of one making")
 
     def trajectories(self, latent: Float, top: int) -> list[Hit]:
         """The ``top`` trajectories nearest to a latent [D]."""
@@ -129,6 +133,14 @@ class TrajectoryIndex:
     def item(self, row: int) -> dict[str, Any]:
         """The facts of trajectory ``row``."""
         return _row(self._items, row)
+
+    def rows(self) -> Iterator[tuple[Float, dict[str, Any]]]:
+        """The latent [D] and the facts of every trajectory, some hundred in memory at a time."""
+        row = 0
+        for batch in self._items.iter_batches(batch_size=_READ):
+            for facts in batch.to_pylist():
+                yield np.array(self.items[row], np.float32), facts
+                row += 1
 
     def start(self, row: int) -> StartGrid:
         """Where trajectory ``row`` starts."""
@@ -227,7 +239,7 @@ def _build(
         dim, points = model.network.config.latent, model.grid**2
         _as_npy(part / "latents", part / "items.npy", (rows.count, dim))
         _as_npy(part / "starts", part / "starts.npy", (rows.count, points, 2))
-        _write_texts(model, part, rows.said)
+        _write_texts(model, part, rows.said, told)
         about = {**key, "items": rows.count, "texts": len(rows.said)}
         (part / "about.json").write_text(json.dumps(about, indent=1, sort_keys=True), "utf-8")
         if path.is_dir():  # another process was faster, or an unfinished one stands there
@@ -300,11 +312,21 @@ def _add(
         rows.count += 1
 
 
-def _write_texts(model: TrajectoryModel, part: Path, said: dict[str, list[int]]) -> None:
+def _write_texts(
+    model: TrajectoryModel, part: Path, said: dict[str, list[int]], told: Told
+) -> None:
+    """The sentences' latents, a block at a time, and what they were said of."""
     texts = list(said)
-    dim = model.network.config.latent
-    latents = model.cached_texts(texts) if texts else np.zeros((0, dim), np.float32)
-    np.save(part / "texts.npy", latents)
+    shape = (len(texts), model.network.config.latent)
+    if not texts:  # an array of nothing cannot be mapped
+        np.save(part / "texts.npy", np.zeros(shape, np.float32))
+    else:
+        made = np.lib.format.open_memmap(part / "texts.npy", "w+", np.float32, shape)
+        for start in range(0, len(texts), _ROWS):
+            block = texts[start : start + _ROWS]
+            made[start : start + len(block)] = model.cached_texts(block)
+            told("sentences", start + len(block), len(texts))
+        made.flush()
     table = pa.table({"text": texts, "items": list(said.values())}, schema=_TEXTS)
     pq.write_table(table, part / "texts.parquet", row_group_size=1024)
 

@@ -143,7 +143,9 @@ class TrajectoryModel:
                 hint=f"track with --grid {self.grid}, or use a model of another grid",
             )
         if len(points) < 2:
-            raise InputError("too-short", f"{len(points)} frame is no motion")
+            raise InputError(
+                "too-short", f"{len(points)} frame is no motion", hint="give 2 frames or more"
+            )
         made, _, real = fitted(normalised(points, *size), visible, self.frames, length)
         return made, real
 

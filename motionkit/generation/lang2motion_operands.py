@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +20,8 @@ from motionkit.rle import decode_rle
 from motionkit.shards.reader import Sample, ShardSet
 from motionkit.training.lang2motion_data import load_items
 
+#: Ids as `build-shards` makes them: such a word is meant as one, not as a text.
+_AN_ID: Final = re.compile(r"v[0-9a-f]{16}-[0-9a-f-]+")
 #: What may stand before an operand to say what it is.
 KINDS = ("text", "sample", "file")
 
@@ -98,10 +102,12 @@ def _operand(
         return operand_of_file(model, Path(rest), name)
     if kind != "text" and rest in found:
         return operand_of_sample(model, found[rest], name)
-    if kind == "sample":
+    if kind == "sample" or (not kind and _AN_ID.fullmatch(rest)):
         where = f"{shards.path} has no sample" if shards is not None else "there are no shards for"
         raise InputError(
-            "sample-unknown", f"{where} {rest[:80]!r}", hint="motionkit retrieve shows ids"
+            "sample-unknown",
+            f"{where} {rest[:80]!r}",
+            hint="motionkit retrieve shows ids; --shards names another set",
         )
     text = rest.strip()
     checked(Prompt((text,)))

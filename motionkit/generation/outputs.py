@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -84,6 +85,21 @@ def write_motion(
     return paths
 
 
+def check_folder(out: Path) -> None:
+    """Make the folder ``out``. UsageError where it cannot be made or written into, so that it is
+    told before anything is computed."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        if not os.access(out, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except OSError as error:
+        there = "it is a file" if out.is_file() else error.strerror or str(error)
+        raise UsageError(
+            f"nothing can be written into {str(out)[:200]}: {there}.",
+            hint="name another folder with --out",
+        ) from error
+
+
 class Manifest:
     """generated.jsonl: a row is there as soon as its files are, and once when all is done.
 
@@ -95,7 +111,9 @@ class Manifest:
         self.rows: dict[str, str] = {}
         self.failures: list[str] = []
         out.mkdir(parents=True, exist_ok=True)
-        lines = self.path.read_text("utf-8").split("\n") if self.path.exists() else []
+        # of a list that something else damaged, the lines that can be read stay
+        old = self.path.read_text("utf-8", errors="replace") if self.path.exists() else ""
+        lines = old.split("\n")
         for line in lines:
             try:
                 row = json.loads(line)

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import math
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,8 +54,8 @@ class FailedPrompt:
 
 
 def checked(prompt: Prompt) -> Prompt:
-    """``prompt`` itself. InputError 'bad-prompt' for an empty or endless text, a length or a seed
-    out of range."""
+    """``prompt`` itself. InputError 'bad-prompt' for an empty or endless text, one with control
+    characters or without a letter, a length or a seed out of range."""
     for text in prompt.texts or ("",):
         if not text.strip():
             raise InputError("bad-prompt", "the text is empty.")
@@ -66,6 +67,15 @@ def checked(prompt: Prompt) -> Prompt:
             text.encode("utf-8")
         except UnicodeEncodeError as error:
             raise InputError("bad-prompt", "the text is not UTF-8.") from error
+        control = re.search(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]", text)
+        if control is not None:
+            raise InputError(
+                "bad-prompt",
+                f"character {control.start() + 1} of the text is the control character "
+                f"U+{ord(control[0]):04X}.",
+            )
+        if not any(c.isalpha() for c in text):
+            raise InputError("bad-prompt", f"the text {text.strip()[:40]!r} has no letter.")
     seconds, seed = prompt.seconds, prompt.seed
     if seconds is not None and not (math.isfinite(seconds) and 0.25 <= seconds <= LONGEST_S):
         raise InputError(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 Frame = NDArray[np.uint8]
 
 FORMATS: Final = ("mp4", "gif")
+#: Bytes of frames that a .gif's colours are chosen over.
+_CHOSEN_OVER: Final = 128 << 20
 
 
 def write_film(path: Path, frames: Iterable[Frame], *, fps: float) -> int:
@@ -22,7 +24,7 @@ def write_film(path: Path, frames: Iterable[Frame], *, fps: float) -> int:
     number. Appears only when complete. ValueError for no frame or another kind.
 
     H.264 takes even sides: an odd one loses its last row or column. A .gif plays on and on, with
-    256 colours chosen for all its frames.
+    256 colours chosen for all its frames (of a very long one, for its first part).
     """
     given = iter(frames)
     first = next(given, None)
@@ -59,33 +61,69 @@ def _mp4(part: Path, frames: Iterator[Frame], shape: Any, rate: Fraction) -> int
 
 
 def _gif(part: Path, frames: Iterator[Frame], shape: Any, rate: Fraction) -> int:
-    """Colours are chosen over all frames, so these wait inside the filter."""
+    """The colours are chosen over as many first frames as fit into `_CHOSEN_OVER`; these alone
+    are held."""
     height, width = shape[:2]
-    count = 0
+    first = list(islice(frames, max(1, _CHOSEN_OVER // (height * width * 3))))
+    palette = _palette(first, width, height, rate)
+    graph = av.filter.Graph()
+    source = _source(graph, width, height, rate)
+    colours: Any = graph.add_buffer(
+        width=palette.width, height=palette.height, format=palette.format.name, time_base=1 / rate
+    )
+    use, sink = graph.add("paletteuse", "dither=none"), graph.add("buffersink")
+    source.link_to(use, 0, 0)
+    colours.link_to(use, 0, 1)
+    use.link_to(sink)
+    graph.configure()
+    palette.pts = 0
+    colours.push(palette)
+    colours.push(None)
+    given = made = 0
     with av.open(str(part), "w", format="gif", options={"loop": "0"}) as container:
         stream: Any = container.add_stream("gif", rate=rate)
         stream.width, stream.height, stream.pix_fmt = width, height, "pal8"
-        graph = av.filter.Graph()
-        source: Any = graph.add_buffer(
-            width=width, height=height, format="rgb24", time_base=1 / rate
-        )
-        split, choose = graph.add("split"), graph.add("palettegen")
-        use, sink = graph.add("paletteuse", "dither=none"), graph.add("buffersink")
-        source.link_to(split)
-        split.link_to(use, 0, 0)
-        split.link_to(choose, 1, 0)
-        choose.link_to(use, 0, 1)
-        use.link_to(sink)
-        graph.configure()
-        for image in frames:
-            picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
-            picture.pts, picture.time_base = count, 1 / rate
-            graph.push(picture)
-            count += 1
-        graph.push(None)
-        for place in range(count):
-            picture = graph.pull()
-            picture.pts, picture.time_base = place, 1 / rate
-            container.mux(stream.encode(picture))
+        for image in chain(first, frames, [None]):
+            source.push(None if image is None else _picture(image, given, rate))
+            given += image is not None
+            for picture in _ready(graph):
+                picture.pts, picture.time_base = made, 1 / rate
+                container.mux(stream.encode(picture))
+                made += 1
         container.mux(stream.encode(None))
-    return count
+    if made != given:
+        raise ValueError(f"{given} frames were given, the palette's filter gave {made}")
+    return made
+
+
+def _palette(frames: Sequence[Frame], width: int, height: int, rate: Fraction) -> Any:
+    """The 256 colours for these frames, as a picture."""
+    graph = av.filter.Graph()
+    source, choose = _source(graph, width, height, rate), graph.add("palettegen")
+    sink = graph.add("buffersink")
+    source.link_to(choose)
+    choose.link_to(sink)
+    graph.configure()
+    for place, image in enumerate(frames):
+        source.push(_picture(image, place, rate))
+    source.push(None)
+    return graph.pull()
+
+
+def _source(graph: Any, width: int, height: int, rate: Fraction) -> Any:
+    return graph.add_buffer(width=width, height=height, format="rgb24", time_base=1 / rate)
+
+
+def _picture(image: Frame, place: int, rate: Fraction) -> Any:
+    made = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
+    made.pts, made.time_base = place, 1 / rate
+    return made
+
+
+def _ready(graph: Any) -> Iterator[Any]:
+    """What a graph can give now."""
+    while True:
+        try:
+            yield graph.pull()
+        except (av.BlockingIOError, av.EOFError):
+            return

@@ -228,7 +228,7 @@ def test_edits_write_motions_a_sheet_and_a_film(
         (["arithmetic", "a", "*", "b"], "is no sum"),
         (["interpolate", "a", "b", "--steps", "1"], "1 steps"),
         (["style", "a", "b", "--strength", "99"], "strength is 99"),
-        (["style", "a", "none.npz"], "holds no trajectory"),
+        (["style", "a", "none.npz"], "no file none.npz"),
     ],
 )
 def test_edits_that_make_nothing_are_named(

@@ -21,7 +21,7 @@ from motionkit.generation.lang2motion import (  # noqa: E402
     GeneratedTrajectory,
     generate_trajectories,
 )
-from motionkit.generation.lang2motion_files import read_trajectory  # noqa: E402
+from motionkit.generation.lang2motion_files import Drawing, read_trajectory  # noqa: E402
 from motionkit.generation.lang2motion_index import nearest, open_index  # noqa: E402
 from motionkit.generation.lang2motion_model import (  # noqa: E402
     TrajectoryModel,
@@ -161,8 +161,9 @@ def test_films_show_the_points_on_the_image_and_are_the_same_again(
 ) -> None:
     image = np.full((90, 160, 3), 90, np.uint8)
     image[:, :, 2] = 20
-    (one,) = made(model, tmp_path, formats=(kind,), image=image)
-    (again,) = made(model, tmp_path / "2", formats=(kind,), image=image)
+    look = GenerateConfig(drawing=Drawing(colour="cyan", opacity=1))
+    (one,) = made(model, tmp_path, formats=(kind,), image=image, config=look)
+    (again,) = made(model, tmp_path / "2", formats=(kind,), image=image, config=look)
     assert one.paths[0].read_bytes() == again.paths[0].read_bytes()
     with av.open(str(one.paths[0])) as container:
         frames = [f.reformat(format="rgb24").to_ndarray() for f in container.decode(video=0)]
