@@ -338,6 +338,7 @@ def make_report(
         held_out=sorted(models.glob("*/held_out.json")),
         generated=sorted((workspace.path / "generated").glob("*.npz")),
         lang2motion=models / "lang2motion",
+        trajectories=sorted((workspace.path / "trajectories").glob("*.npz")),
         title=options.title,
     )
     return StepResult("report", {"path": str(path)}, f"open {path} in a browser")

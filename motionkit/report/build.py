@@ -56,6 +56,7 @@ def build_report(
     held_out: Sequence[Path] = (),
     generated: Sequence[Path] = (),
     lang2motion: Path | None = None,
+    trajectories: Sequence[Path] = (),
     title: str = "Motion data report",
     max_examples: int = 8,
     recipe: Mapping[str, Any] | None = None,
@@ -65,9 +66,9 @@ def build_report(
     Stages that have not run, shards, logs and motions that are not there give sections that
     say so. ``held_out`` are held_out.json files: the 3D error of a trained model on clips it did
     not see. ``lang2motion`` is the folder of a trained Lang2Motion, whose trajectories for
-    held-out sentences of ``shards`` are drawn. ``max_examples`` is the number of clips drawn as
-    contact sheets. ``recipe`` is shown as it is; without one the shard manifest's is. The same
-    inputs give the same bytes.
+    held-out sentences of ``shards`` are drawn; ``trajectories`` are .npz files that it generated.
+    ``max_examples`` is the number of clips drawn as contact sheets. ``recipe`` is shown as it is;
+    without one the shard manifest's is. The same inputs give the same bytes.
     """
     facts = collect(tables, examples=_EXAMPLES)
     motion = measure(tables)
@@ -122,7 +123,10 @@ def build_report(
             for m in motions
         ],
         "trajectories": trajectory_section(
-            lang2motion, shards, shard_facts["manifest_hash"] if shard_facts else None
+            lang2motion,
+            shards,
+            shard_facts["manifest_hash"] if shard_facts else None,
+            own=trajectories,
         ),
         "shards": shard_facts,
         "shards_empty": shards_empty,

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from motionkit.errors import MotionkitError, need_packages
@@ -132,22 +133,29 @@ def _look(model: Path, opened: ShardSet, frame_size: tuple[int, int]) -> Traject
 
     try:
         network, facts = load_lang2motion(model)
+        config, sizes = from_table(facts["config"]), network.config
+        name, weights = str(facts["encoder"]), facts["encoder_weights"]
     except (RuntimeError, KeyError) as error:  # of another version: other layers, other facts
-        first = str(error).splitlines()[0] if str(error) else type(error).__name__
         return Trajectories(
-            f"No trajectory can be shown: the model does not fit this motionkit ({first})", _TRAIN
+            f"No trajectory can be shown: the model does not fit this motionkit ({_first(error)}).",
+            _TRAIN,
         )
-    config, sizes = from_table(facts["config"]), network.config
-    held = _held_out(opened, config, sizes.grid, sizes.frames)
+    try:
+        held = _held_out(opened, config, sizes.grid, sizes.frames)
+    except (OSError, ValueError, pa.ArrowException) as error:
+        return Trajectories(
+            f"No trajectory can be shown: the shards cannot be read ({_first(error)}).",
+            "motionkit build-shards",
+        )
     items = held.items
     if not items:
         said = _nothing_held_out(opened, held.left, sizes.grid)
         return Trajectories(said, "motionkit build-shards")
-    encoder = text_encoder(str(facts["encoder"]))
-    if encoder.identity() != facts["encoder_weights"]:
+    encoder = text_encoder(name)
+    if encoder.identity() != weights:
         return Trajectories(
             "No trajectory can be shown: the model was trained with another text encoder "
-            f"({_named(facts['encoder_weights'])}) than the one here "
+            f"({_named(weights)}) than the one here "
             f"({_named(encoder.identity())})."
         )
     prompts = _prompts(items, held.video_of)
@@ -235,6 +243,11 @@ def _nothing_held_out(opened: ShardSet, left: Counter[str], grid: int) -> str:
     )
     reasons = ", ".join(f"{reason} {n}" for reason, n in sorted(left.items()))
     return f"{said} Left out: {reasons}." if reasons else said
+
+
+def _first(error: BaseException) -> str:
+    """The first line of an error, cut: some hold a whole table."""
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]
 
 
 def _named(weights: Mapping[str, str]) -> str:

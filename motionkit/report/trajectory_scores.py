@@ -20,7 +20,8 @@ _WAYS: Final = (
     (
         "teacher forcing",
         "told the truth",
-        "the true trajectory read in and every step corrected: what can be redrawn, not generated",
+        "teacher forcing: the true trajectory is read in and every step corrected; nothing is "
+        "generated",
     ),
 )
 _NOT_GENERATED: Final = "teacher forcing"

@@ -4,10 +4,12 @@ the template."""
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from motionkit.metrics.trajectories import FRAME_SIZE
+from motionkit.report.own_trajectories import MOST, own_trajectories
 from motionkit.report.trails import picture, sketch, view_of
 from motionkit.report.trajectories import Drawn, Search, Trajectories, look_at
 from motionkit.report.trajectory_scores import frame_size_of, scores_card
@@ -18,10 +20,14 @@ _MEASURED_ON: Final = ("test", "val")
 
 
 def trajectory_section(
-    model: Path | None, shards: Path | None, shards_hash: str | None = None
+    model: Path | None,
+    shards: Path | None,
+    shards_hash: str | None = None,
+    own: Sequence[Path] = (),
 ) -> dict[str, Any]:
     """Everything the section shows. ``model`` is the folder of a trained Lang2Motion, ``shards``
-    a shard set, ``shards_hash`` the hash of its manifest."""
+    a shard set, ``shards_hash`` the hash of its manifest, ``own`` are trajectories that
+    `generate lang2motion` wrote (.npz)."""
     card = _card(model, shards_hash)
     found = look_at(model, shards, frame_size_of(card) or FRAME_SIZE)
     width, height = found.frame_size
@@ -38,9 +44,16 @@ def trajectory_section(
         "mean": _mean(found),
         "drawn": [_drawn(one, found) for one in found.drawn],
         "searches": [_search(one, found) for one in found.searches],
+        "own": own_trajectories(own, _cut),
+        "own_says": _own_says(len(own)),
         "scores": card,
         "glossary": _GLOSSARY,
     }
+
+
+def _own_says(count: int) -> str:
+    many = f"The first {MOST} of {count:,} files" if count > MOST else "Files"
+    return f"{many} that motionkit generate lang2motion wrote into the folder trajectories."
 
 
 def _card(model: Path | None, shards_hash: str | None) -> dict[str, Any] | None:

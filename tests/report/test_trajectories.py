@@ -171,6 +171,25 @@ def test_a_checkpoint_of_other_layers_is_said(model, shards, monkeypatch):
     assert "does not fit this motionkit" in found.problem and "Missing" not in found.problem
 
 
+def test_facts_of_another_version_are_said(model, shards, monkeypatch):
+    from motionkit.training import lang2motion
+
+    network, _ = lang2motion.load_lang2motion(model)
+    monkeypatch.setattr(lang2motion, "load_lang2motion", lambda path: (network, {"kind": "x"}))
+    assert "does not fit this motionkit" in look_at(model, shards, FRAME).problem
+
+
+@pytest.mark.parametrize("part", [0.1, 0.5, 0.9])
+def test_damaged_shards_are_said(model, shards, part):
+    file = shards / "data" / "train-00001.parquet"
+    raw = bytearray(file.read_bytes())
+    at = int(len(raw) * part)
+    raw[at : at + 400] = b"\xff" * 400
+    file.write_bytes(raw)
+    found = look_at(model, shards, FRAME)
+    assert found.drawn or "cannot be read" in found.problem
+
+
 def test_a_motion_that_is_not_finite_is_said(model, shards, monkeypatch):
     from motionkit.training import lang2motion_task
 

@@ -357,16 +357,18 @@ function makeWay(svg) {
 document.querySelectorAll("[data-trails]").forEach((box) => {
   const button = box.querySelector("button"), slider = box.querySelector("input");
   const output = box.querySelector("output");
-  const [truth, made] = [...box.querySelectorAll("svg.way")].map(makeWay);
-  const frames = truth.frames, total = Number(box.dataset.trails);
+  const [first, ...others] = [...box.querySelectorAll("svg.way")].map(makeWay);
+  const frames = first.frames, total = Number(box.dataset.trails);
   const WAIT = 8;  // frames that the end stands still
   let frame = frames - 1, playing = false, visible = false, last = 0;
   slider.max = String(frames - 1);
   function draw() {
     const f = Math.min(frame, frames - 1);
-    truth.show(f);
-    made.show(f);
-    made.ghost.setAttribute("d", truth.net(f));
+    first.show(f);
+    for (const other of others) {
+      other.show(f);
+      other.ghost.setAttribute("d", first.net(f));
+    }
     slider.value = String(f);
     const stands = frames > 1 ? Math.round((f * (total - 1)) / (frames - 1)) : 0;
     output.textContent = `frame ${stands + 1} / ${total}`;
