@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -57,13 +58,24 @@ ABLATIONS: dict[str, dict[str, str]] = {
     "absolute positions": {"model.decoder.relative": "false", "model.encoder.relative": "false"},
     "sentence features": {"encoder": "minilm", "model.reader.kind": "mlp"},
     "no reader": {"encoder": "minilm", "model.reader.kind": "none"},
-    "paper's form": {
-        "model.decoder.clock": "false", "model.decoder.velocity": "false",
-        "model.decoder.relative": "false", "model.decoder.affine": "false",
-        "model.encoder.relative": "false", "model.reader.kind": "none", "encoder": "minilm",
-        "losses.contrast": "0", "losses.text_recon": "0.5", "scheduled_sampling": "0",
-    },
+}
+#: The paper's own form, at the small model's sizes and without CLIP: no picture, no CLIP space.
+PAPERS = {
+    "model.decoder.clock": "false", "model.decoder.velocity": "false",
+    "model.decoder.relative": "false", "model.decoder.affine": "false",
+    "model.encoder.relative": "false", "model.reader.kind": "none", "encoder": "minilm",
+    "losses.contrast": "0", "losses.text_recon": "0.5", "scheduled_sampling": "0",
 }  # fmt: skip
+ABLATIONS |= {
+    f"paper's form{name}": PAPERS | changes
+    for name, changes in (
+        ("", {}),
+        (", no text loss", {"losses.text": "0"}),
+        (", no text-recon", {"losses.text_recon": "0"}),
+        (", L2", {"losses.norm": "l2"}),
+        (", direct", {"model.decoder.kind": "direct"}),
+    )
+}
 
 
 def command(*words: str) -> float:
@@ -291,7 +303,7 @@ def measure(given: argparse.Namespace) -> int:
     }
     for name, (changes, seed) in runs.items():
         shards = shards_of(given.out, given, int(changes.get("model.grid", "6")))
-        model = given.out / "models" / f"{name}-{given.steps}".replace(" ", "_").replace("'", "")
+        model = given.out / "models" / re.sub(r"[^a-z0-9]+", "_", f"{name} {given.steps}".lower())
         model.mkdir(parents=True, exist_ok=True)
         settings = {
             "preset": "small", "steps": given.steps, "batch": given.batch, "seed": seed,
