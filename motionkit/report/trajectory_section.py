@@ -16,6 +16,8 @@ from motionkit.report.trajectory_scores import frame_size_of, scores_card
 
 #: Longer prompts are cut on the page.
 _LONGEST: Final = 240
+#: Errors that differ by less than this share are called equal.
+_CLEAR: Final = 0.1
 _MEASURED_ON: Final = ("test", "val")
 
 
@@ -136,9 +138,11 @@ def _verdict(own: float, still: float) -> dict[str, Any] | None:
     if not (math.isfinite(own) and math.isfinite(still) and still > 0):
         return None
     share = 1 - own / still
-    if share >= 0:
-        return {"text": f"{100 * share:.0f} % less than standing still", "good": True}
-    return {"text": f"{-100 * share:.0f} % more: standing still is better", "good": False}
+    if share >= _CLEAR:
+        return {"text": f"{100 * share:.0f} % less than standing still", "style": "good"}
+    if share > -_CLEAR:
+        return {"text": "about as far off as standing still", "style": "soft"}
+    return {"text": f"{-100 * share:.0f} % more: standing still is better", "style": "bad"}
 
 
 def _search(one: Search, found: Trajectories) -> dict[str, Any]:

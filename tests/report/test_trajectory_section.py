@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import subprocess
 import sys
@@ -14,7 +15,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("safetensors")
 
 from motionkit.report.build import build_report  # noqa: E402
-from motionkit.report.trajectory_section import trajectory_section  # noqa: E402
+from motionkit.report.trajectory_section import _verdict, trajectory_section  # noqa: E402
 from tests.report.lines_world import train, world  # noqa: E402
 from tests.report.test_build import HOSTILE, Page, browse  # noqa: E402
 from tests.report.test_trajectory_scores import GOOD  # noqa: E402
@@ -108,6 +109,21 @@ def test_a_problem_is_told_with_its_evaluation(tmp_path, shards, model, monkeypa
     assert "has not ended" in found["problem"] and found["scores"]["trajectories"] == "63"
 
 
+@pytest.mark.parametrize(
+    ("own", "words", "style"),
+    [
+        (20.0, "80 % less", "good"),
+        (95.0, "about as far off", "soft"),
+        (105.0, "about as far off", "soft"),
+        (150.0, "50 % more: standing still is better", "bad"),
+    ],
+)
+def test_a_verdict_is_only_good_where_it_is(own, words, style):
+    found = _verdict(own, 100.0)
+    assert found is not None and words in found["text"] and found["style"] == style
+    assert _verdict(math.nan, 100.0) is None and _verdict(own, 0.0) is None
+
+
 ACTS = """
   const box = document.querySelector("[data-trails]");
   const [button, slider] = [box.querySelector("button"), box.querySelector("input")];
@@ -147,7 +163,7 @@ def test_the_points_move_and_start_together(factory, tmp_path, shards, model):
 def test_torch_is_loaded_only_for_a_model(factory, tmp_path):
     code = (
         "import sys\nfrom pathlib import Path\n"
-        "from motionkit.report.trajectory_section import trajectory_section\n"
+        "from motionkit.report.trajectory_section import _verdict, trajectory_section\n"
         f"trajectory_section(Path({str(tmp_path / 'none')!r}), None)\n"
         "sys.exit(str({'torch', 'transformers'} & set(sys.modules)) "
         "if {'torch', 'transformers'} & set(sys.modules) else 0)"
