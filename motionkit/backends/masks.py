@@ -238,7 +238,7 @@ def _labels(file: Path) -> NDArray[np.int64]:
     except (OSError, StopIteration, ValueError, av.FFmpegError) as error:
         raise InputError(
             "mask-unreadable",
-            f"{file} is not a picture that can be read: {str(error)[:120]}",
+            f"{file} is not a picture that can be read",
             hint="it is damaged or cut short: write it again",
         ) from error
     return (colour[..., 0] << 16) | (colour[..., 1] << 8) | colour[..., 2]

@@ -93,7 +93,8 @@ def check_folder(out: Path) -> None:
         if not os.access(out, os.W_OK | os.X_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     except OSError as error:
-        there = "it is a file" if out.is_file() else error.strerror or str(error)
+        taken = error.errno in (errno.EEXIST, errno.ENOTDIR)
+        there = "a file stands there" if taken else error.strerror or str(error)
         raise UsageError(
             f"nothing can be written into {str(out)[:200]}: {there}.",
             hint="name another folder with --out",

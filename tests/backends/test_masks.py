@@ -16,6 +16,7 @@ from motionkit.backends.masks import (
     object_of_person,
     person_height,
     person_mask,
+    read_mask,
 )
 from motionkit.backends.tracking import grid_in_mask
 from motionkit.errors import InputError
@@ -235,3 +236,29 @@ def test_run_lengths_of_real_masklets(real_data: Path, tmp_path: Path) -> None:
     assert [int(m.sum()) for m in objects] == [a for a in areas if a]
     assert len(files.objects(480, 480, 848)) > 0  # the last of 121 masks, 4 frames apart
     assert files.objects(481, 480, 848) == []
+
+
+def test_small_numbers_of_a_16_bit_mask_count(tmp_path: Path) -> None:
+    labels = np.zeros((20, 30), np.uint16)
+    labels[2:6, 3:9], labels[10:14, 3:9] = 3, 256 + 3
+    cv2.imwrite(str(tmp_path / "m.png"), labels)
+    assert np.array_equal(read_mask(tmp_path / "m.png"), labels > 0)
+    cv2.imwrite(str(tmp_path / "a.mask.png"), labels)
+    found = find_masks(str(tmp_path / "a.mp4"))
+    assert found is not None
+    objects = found.objects(0, 30, 20)
+    assert [int(mask.sum()) for mask in objects] == [24, 24], "3 and 259 are two objects"
+
+
+@pytest.mark.parametrize("ground", [0, 255])
+def test_of_a_cut_out_what_is_not_transparent_is_the_object(tmp_path: Path, ground: int) -> None:
+    inside = np.zeros((20, 30), bool)
+    inside[2:6, 3:9] = True
+    picture = np.full((20, 30, 4), ground, np.uint8)
+    picture[..., 3] = inside * 255
+    cv2.imwrite(str(tmp_path / "m.png"), picture)
+    assert np.array_equal(read_mask(tmp_path / "m.png"), inside)
+    picture[..., 3] = 255
+    picture[..., :3] = inside[..., None] * 255
+    cv2.imwrite(str(tmp_path / "m.png"), picture)
+    assert np.array_equal(read_mask(tmp_path / "m.png"), inside), "opaque throughout: colours count"

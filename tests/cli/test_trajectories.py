@@ -44,6 +44,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "mask.json").write_text(json.dumps(encode_rle(mask)))
     (folder / "bad.json").write_text('{"size": [90, 160], "counts": "~~~"}')
     (folder / "broken.png").write_bytes((folder / "image.png").read_bytes()[:60])
+    (folder / "nothing.txt").write_text("\n \n")
     huge = bytearray((folder / "image.png").read_bytes())
     huge[16:24] = (60000).to_bytes(4, "big") * 2
     (folder / "huge.png").write_bytes(huge)
@@ -125,6 +126,14 @@ GENERATE = ["generate", "lang2motion"]
         (["x", "--image", "@image.png"], "where is the object"),
         (["--image", "@image.png", "--box", "1,1,30,30"], "no pictures in its space"),
         (["x", "--box", "1,1,9,9", "--format", "bvh"], "bvh"),
+        (["x", "--box", "1,1,9,9", "--format", ","], "no format"),
+        (["a\x00b", "--box", "1,1,9,9"], "U+0000"),
+        (["x" * 100_000, "--box", "1,1,9,9"], "100000 characters"),
+        (["--prompts", "@nothing.txt", "--box", "1,1,9,9"], "holds no prompt"),
+        (["x", "--box", "10,10,-5,5"], "above 0"),
+        (["x", "--box", "nan,1,1,1"], "is no box"),
+        (["x", "--mask", "@broken.png"], "not a picture that can be read"),
+        (["x", "--box", "1,1,9,9", "--seed", str(2**63)], "seeds go from 0"),
         (["x", "--box", "1,1,9,9", "--frames", "0"], "0 frames"),
         (["x", "--box", "1,1,9,9", "--colour", "pink"], "pink"),
         (["x", "--model", "@nowhere"], "no model"),
@@ -139,6 +148,33 @@ def test_wrong_requests_are_named(
     assert code == (1 if "no shard set" in problem else 2)
     assert problem in capsys.readouterr().err
     assert not list(tmp_path.glob("*.npz"))
+
+
+def test_outputs_that_cannot_be_written_are_told_before_any_work(
+    place: Path, tmp_path: Path, capsys: Captured
+) -> None:
+    (tmp_path / "file").write_text("x")
+    box = ["--box", "1,1,50,50"]
+    for words in ([*GENERATE, "it goes up", *box], ["edit", "style", "a", "b", *box],
+                  ["classify", "--classes", "a,b"]):  # fmt: skip
+        assert run(call(place, tmp_path / "file" / "x", *words)) == 2
+        told = capsys.readouterr()
+        assert "nothing can be written into" in told.err and "error" in json.loads(told.out)
+    index = ["retrieve", "it goes up", "--index", str(tmp_path / "file")]
+    assert run(call(place, None, *index)) == 1  # type: ignore[arg-type]
+    assert "unexpected" not in capsys.readouterr().err
+    assert run(call(place, None, "retrieve", "up", "--sheet", "a.jpg")) == 2  # type: ignore[arg-type]
+    assert "no .png" in capsys.readouterr().err
+
+
+def test_an_id_that_is_nowhere_is_no_text(place: Path, tmp_path: Path, capsys: Captured) -> None:
+    name = "v0123456789abcdef-000000-000029-0123456789ab"
+    words = ["edit", "style", name, "it goes up", "--box", "1,1,50,50"]
+    assert run(call(place, tmp_path, *words)) == 2
+    assert "has no sample" in capsys.readouterr().err
+    made = answer(place, tmp_path, capsys, "edit", "style", "v0001-0", "it goes up",
+                  "--format", "npz")  # fmt: skip
+    assert [o["kind"] for o in made["operands"]] == ["sample", "text"]
 
 
 def test_retrieve_goes_both_ways_and_draws(place: Path, tmp_path: Path, capsys: Captured) -> None:
@@ -167,13 +203,18 @@ def test_classify_skeletons_goes_on_after_a_bad_file(
         json.dumps(skeletons.kinetics([[0.3], [0.4], [0.5]], label="left"))
     )
     (folder / "c.skeleton").write_text("nothing")
+    two = {"11": (0.0, range(20), 0.4), "22": (1.0, range(20), 0.4)}
+    (folder / "d.skeleton").write_text(skeletons.moving_ntu(two))
     words = ["classify", str(folder), "--classes", "left,right,up", "--template", "it goes {}"]
     made = answer(place, tmp_path / "all.jsonl", capsys, *words, code=1)["summary"]
-    assert (made["items"], made["labelled"], made["classes"]) == (2, 2, 3)
+    assert (made["items"], made["labelled"], made["classes"]) == (3, 2, 3)
+    assert made["several_bodies"] == 1
     assert sum(made["failed"].values()) == 1 and made["chance_5"] == 1.0 and made["top_5"] == 1.0
     rows = [json.loads(r) for r in (tmp_path / "all.jsonl").read_text().splitlines()]
     assert [r.get("label") for r in rows[:2]] == ["right", "left"]
     assert set(rows[0]["classes"]) == {"left", "right", "up"}
+    assert (rows[3]["bodies"], rows[3]["body"], rows[3]["chosen_by"]) == (2, "22", "motion")
+    assert (rows[0]["bodies"], rows[0]["chosen_by"]) == (1, None)
 
 
 def test_classify_the_tracks_of_shards(place: Path, tmp_path: Path, capsys: Captured) -> None:
@@ -189,7 +230,9 @@ def test_classify_the_tracks_of_shards(place: Path, tmp_path: Path, capsys: Capt
                    str(labels))  # fmt: skip
     assert again["items"][0]["label"] == "it is travelling up"
     for words in (["classify"], ["classify", "--classes", "one"],
-                  ["classify", "--classes", "a,A"],
+                  ["classify", "--classes", "a,A"], ["classify", "--classes", "none.txt"],
+                  ["classify", str(place / "none"), "--classes", "a,b"],
+                  ["classify", "--classes", "a,b\x07"],
                   ["classify", "--classes", "a,b", "--template", "x"],
                   ["classify", "--classes", "a,b", "--length", "z"]):  # fmt: skip
         assert run(call(place, None, *words)) == 2  # type: ignore[arg-type]
@@ -225,6 +268,8 @@ def test_edits_write_motions_a_sheet_and_a_film(
         (["arithmetic", "it goes left", "-", "it goes left"], "cancel"),
         (["arithmetic", "a", "b"], "is no sum"),
         (["arithmetic", "a"], "is no sum"),
+        (["arithmetic", "a", *(["+", "b"] * 16)], "17 terms"),
+        (["interpolate", "a", "b", "--steps", "10000"], "10000 steps"),
         (["arithmetic", "a", "*", "b"], "is no sum"),
         (["interpolate", "a", "b", "--steps", "1"], "1 steps"),
         (["style", "a", "b", "--strength", "99"], "strength is 99"),

@@ -254,3 +254,61 @@ def test_added_points_lie_on_the_longest_bones_and_are_seen_with_both_ends() -> 
     assert sorted(map(tuple, made.points[0].tolist())) == [(0, 0), (4, 0), (8, 0), (8, 1)]
     middle = made.points[0].tolist().index([4, 0])
     assert made.visible[:, middle].tolist() == [True, False]
+
+
+def moving_ntu(bodies: dict[str, tuple[float, range, float]], frames: int = 20) -> str:
+    """``bodies``: id → metres it goes to the right, its frames, width over height."""
+    lines = [str(frames)]
+    for frame in range(frames):
+        here = [(name, *facts) for name, facts in bodies.items() if frame in facts[1]]
+        lines.append(str(len(here)))
+        for name, way, _, broad in here:
+            lines += [f"{name} 0 1 1 1 1 0 0.02 -0.1 2", "25"]
+            for j in range(25):
+                x, y = broad * (j % 5) / 4 + way * frame / frames, j // 5 / 4
+                lines.append(f"{x} {y} 2.5 250 180 {900 + 100 * x} {500 - 100 * y} 0 0 0 1 2")
+    return "\n".join(lines) + "\n"
+
+
+@pytest.mark.parametrize(
+    ("bodies", "main"),
+    [
+        # a chair that is seen throughout, and a person
+        ({"1": (0.0, range(20), 0.4), "2": (1.0, range(16), 0.4)}, "2"),
+        # what jumps for a few frames is nobody
+        ({"1": (0.2, range(20), 0.4), "2": (9.0, range(6), 0.4)}, "1"),
+        # what is broader than high is furniture
+        ({"1": (0.2, range(20), 0.4), "2": (3.0, range(20), 1.5)}, "1"),
+        # but alone it is taken: people lie
+        ({"2": (1.0, range(6), 1.5)}, "2"),
+    ],
+)
+def test_the_main_body_is_who_moves_most(tmp_path: Path, bodies: dict, main: str) -> None:
+    clip = read_ntu(write(tmp_path / NAME, moving_ntu(bodies)))
+    assert clip.bodies[0].name == main and len(clip.bodies) == len(bodies)
+    assert clip.chosen_by == "motion"
+
+
+def test_the_main_person_of_a_picture_has_the_highest_scores(tmp_path: Path) -> None:
+    data = kinetics([[0.1, 0.7]] * 3)
+    for frame in data["data"]:
+        frame["skeleton"][0]["score"] = [0.2] * 18
+    clip = read_kinetics(write(tmp_path / "a.json", json.dumps(data)))
+    assert clip.chosen_by == "scores" and len(clip.bodies) == 2
+    assert clip.bodies[0].points[0, 0, 0] == pytest.approx(0.7 * 340)
+
+
+def test_a_file_cut_within_a_line_is_truncated_and_one_of_no_frame_is_empty(
+    tmp_path: Path,
+) -> None:
+    text = ntu_text([{"0a": 0.0}])
+    for content, code in ((text[:-40], "skeleton-truncated"), ("0\n", "skeleton-empty")):
+        with pytest.raises(InputError) as told:
+            read_skeletons(write(tmp_path / "S001A001.SKELETON", content))
+        assert told.value.code == code
+
+
+def test_what_a_kinetics_file_lacks_is_named(tmp_path: Path) -> None:
+    for text, said in (("{}", "no key 'data'"), ("[]", "holds a list")):
+        with pytest.raises(InputError, match=said):
+            read_kinetics(write(tmp_path / "a.json", text))

@@ -14,7 +14,7 @@ pytest.importorskip("safetensors")
 torch.set_num_threads(1)
 
 from motionkit.backends.tracking import grid_in_mask  # noqa: E402
-from motionkit.errors import InputError, UsageError  # noqa: E402
+from motionkit.errors import InputError, ShardError, UsageError  # noqa: E402
 from motionkit.generation import lang2motion_grid as grids  # noqa: E402
 from motionkit.generation.lang2motion import (  # noqa: E402
     GenerateConfig,
@@ -282,3 +282,55 @@ def test_hostile_files_hold_no_trajectory(arrays: dict[str, Any], tmp_path: Path
     (tmp_path / "b.npz").write_bytes(b"PK\x03\x04 not really")
     with pytest.raises(InputError, match="holds no trajectory"):
         read_trajectory(tmp_path / "b.npz")
+
+
+def test_points_that_no_picture_has_or_that_nobody_sees_are_no_trajectory(tmp_path: Path) -> None:
+    far = np.full((4, 9, 2), 1e30)
+    hidden = np.zeros((4, 9), bool)
+    unseen = {"points_px": far * 0, "visible": hidden}
+    for arrays, said in (({"points_px": far}, "1e\\+30 pixels"), (unseen, "no point is visible")):
+        np.savez(tmp_path / "a.npz", size=[64, 36], **arrays)
+        with pytest.raises(InputError, match=said):
+            read_trajectory(tmp_path / "a.npz")
+    with pytest.raises(InputError, match="is a folder"):
+        read_trajectory(tmp_path)
+
+
+@pytest.mark.parametrize("grid", range(3, 11))
+def test_every_grid_starts_where_it_is_laid_in_both_files(grid: int, tmp_path: Path) -> None:
+    other = TrajectoryModel(tiny_model(tmp_path, grid=grid, frames=4))
+    given = grids.grid_of_box((31, 17, 40, 33), (160, 90), grid)
+    (one,) = made(other, tmp_path, start=given, formats=("npz", "json"))
+    plain = json.loads(one.paths[1].read_text())
+    with np.load(one.paths[0]) as file:
+        assert file["points_px"].shape == (4, grid**2, 2)
+        assert np.array_equal(file["points_px"][0], given.points)
+        for name in ("points", "points_px"):
+            assert np.array_equal(np.float32(plain[name]), file[name]), "JSON keeps every bit"
+
+
+def test_many_samples_are_decoded_in_blocks(
+    model: TrajectoryModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = made(model, tmp_path, samples=40, formats=("npz",))
+    monkeypatch.setattr("motionkit.generation.lang2motion._POINTS", 9 * 8 * 3)
+    monkeypatch.setattr("motionkit.generation.lang2motion._BLOCK", 7)
+    held = []
+    decode = model.decode
+    monkeypatch.setattr(model, "decode", lambda a, b, c: (held.append(len(a)), decode(a, b, c))[1])
+    parts = made(model, tmp_path / "p", samples=40, formats=("npz",))
+    assert max(held) == 3 and sum(held) == 40
+    for one, other in zip(whole, parts, strict=True):
+        assert one.paths[0].read_bytes() == other.paths[0].read_bytes()
+
+
+def test_an_index_gives_all_its_rows_and_one_of_mixed_files_is_refused(
+    model: TrajectoryModel, shards: ShardSet, tmp_path: Path
+) -> None:
+    index = open_index(model, shards, tmp_path)
+    rows = list(index.rows())
+    assert [facts["item_id"] for _, facts in rows] == [index.item(i)["item_id"] for i in range(12)]
+    assert all(np.array_equal(latent, index.items[i]) for i, (latent, _) in enumerate(rows))
+    np.save(index.path / "items.npy", np.asarray(index.items)[:5])
+    with pytest.raises(ShardError, match="not of one making"):
+        open_index(model, shards, tmp_path)

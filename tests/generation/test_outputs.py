@@ -1,4 +1,9 @@
-from motionkit.generation.outputs import Manifest, slug, stem_of
+from pathlib import Path
+
+import pytest
+
+from motionkit.errors import UsageError
+from motionkit.generation.outputs import Manifest, check_folder, slug, stem_of
 
 
 def test_slugs_are_safe_names() -> None:
@@ -44,3 +49,21 @@ def test_a_list_that_a_kill_cut_short_is_read_on(tmp_path) -> None:
         '{"name": "c"}',
         '{"code": "bad-prompt", "line": 3}',
     ]
+
+
+def test_a_list_of_garbage_keeps_the_lines_that_can_be_read(tmp_path: Path) -> None:
+    (tmp_path / "generated.jsonl").write_bytes(b'\xff\xfe\x00\n{"name": "a"}\n[1]\n')
+    manifest = Manifest(tmp_path)
+    manifest.add({"name": "b"})
+    manifest.close()
+    lines = (tmp_path / "generated.jsonl").read_text().splitlines()
+    assert lines == ['{"name": "a"}', '{"name": "b"}']
+
+
+def test_a_folder_that_cannot_be_is_told(tmp_path: Path) -> None:
+    check_folder(tmp_path / "new" / "er")
+    assert (tmp_path / "new" / "er").is_dir()
+    (tmp_path / "file").write_text("x")
+    for wrong in ("file", "file/below", "n" * 300):
+        with pytest.raises(UsageError, match="nothing can be written into"):
+            check_folder(tmp_path / wrong)

@@ -70,6 +70,7 @@ def test_files_that_are_not_there_or_too_large_are_refused(
     "prompt",
     [
         Prompt(()), Prompt((" ",)), Prompt(("a", "")), Prompt(("a" * 3000,)), Prompt(("\ud800",)),
+        Prompt(("walks\x00",)), Prompt(("\x1b[31mred",)), Prompt(("a\x7f",)), Prompt(("- 1!",)),
         Prompt(("a",), 0.1), Prompt(("a",), 601.0), Prompt(("a",), float("nan")),
         Prompt(("a",), seed=-1), Prompt(("a",), seed=2**63),
     ],
@@ -78,3 +79,8 @@ def test_bad_prompts_have_a_code(prompt: Prompt) -> None:
     with pytest.raises(InputError) as error:
         checked(prompt)
     assert error.value.code == "bad-prompt"
+
+
+def test_lines_tabs_and_other_scripts_are_texts() -> None:
+    for text in ("it goes\nleft", "it\tgoes", "走る", "é"):
+        assert checked(Prompt((text,))).texts == (text,)
