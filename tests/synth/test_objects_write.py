@@ -154,3 +154,9 @@ def test_the_command_says_what_it_wrote(tmp_path: Path) -> None:
     assert done.exit_code == 0, done.output
     told = json.loads(done.stdout)
     assert told["videos"] == {"train": 1} and told["rendered"] == 1
+
+
+def test_what_it_says_to_go_on_with_names_the_frame_rate(tmp_path: Path) -> None:
+    world = write_world(tmp_path / "w", SPEC, {"train": 1})
+    assert "--set ingest.frame_rate=20" in world.lines()[-1]
+    assert world.as_dict()["fps"] == 20.0

@@ -41,6 +41,8 @@ class World:
     sentences: dict[str, int]
     rendered: int
     """Videos that were not there yet."""
+    fps: float
+    """Frames a second, which MeViS' layout does not tell."""
 
     def as_dict(self) -> dict[str, Any]:
         """For `--json`."""
@@ -52,7 +54,8 @@ class World:
         return [
             f"{total} videos with {said} sentences in {self.folder}, {self.rendered} of them new",
             f"  what the words mean in numbers: {self.folder / 'README.md'}",
-            f"  go on with: motionkit run mevis --source {self.folder}",
+            f"  go on with: motionkit run mevis --source {self.folder} "
+            f"--set ingest.frame_rate={self.fps:g}",
         ]
 
 
@@ -140,7 +143,9 @@ def write_world(
                     progress(done, total)
         sentences[split] = files.sentences
     _publish(folder / "README.md", readme(spec, dict(counts), sentences))
-    return World(folder=folder, videos=dict(counts), sentences=sentences, rendered=rendered)
+    return World(
+        folder=folder, videos=dict(counts), sentences=sentences, rendered=rendered, fps=spec.fps
+    )
 
 
 def _check_folder(folder: Path, spec: WorldSpec, counts: Mapping[str, int]) -> None:
