@@ -338,10 +338,11 @@ def _side(way: str, other: str) -> Halves:
             f"{way}ward",
             f"to the far {way}",
             f"towards the {way} border",
+            f"from {other} to {way}",
         ),
         (
             f"to the {way} side of the picture",
-            f"from {other} to {way}",
+            f"till it is far on the {way}",
             f"in the direction of the {way} edge",
         ),
     )
@@ -373,6 +374,7 @@ DIRECTIONS: Final[dict[str, Halves]] = {
             "towards the top",
             "higher and higher",
             "to the top of the picture",
+            "from bottom to top",
         ),
         ("from the bottom up", "to the upper edge"),
     ),
@@ -385,6 +387,7 @@ DIRECTIONS: Final[dict[str, Halves]] = {
             "towards the bottom",
             "lower and lower",
             "to the bottom of the picture",
+            "from top to bottom",
         ),
         ("from the top down", "to the lower edge"),
     ),

@@ -13,7 +13,7 @@ from motionkit.errors import UsageError
 from motionkit.synth.objects.motions import MOTIONS
 
 #: Raise whenever the same spec gives other bytes than before.
-WORLD_VERSION = 3
+WORLD_VERSION = 4
 
 #: Split → whether it has masks. The names decide what `build-shards` makes of them.
 SPLITS: dict[str, bool] = {"train": True, "valid_u": True, "valid": False}
