@@ -152,11 +152,16 @@ def evaluate_lang2motion(
     return report, lines_of(report)
 
 
+def evaluation_path(workspace: Path, split: str) -> Path:
+    """Where the report on a split lies by default: the page about the workspace shows it."""
+    return workspace / "models" / MODEL / f"evaluation-{split}.json"
+
+
 def evaluate_step(workspace: Workspace, config: Lang2MotionEvaluation) -> StepResult:
     """The recipe's step: the report in the model's folder, and a line."""
     from motionkit.pipeline import StepResult
 
-    path = workspace.path / "models" / MODEL / f"evaluation-{config.split}.json"
+    path = evaluation_path(workspace.path, config.split)
     report, _ = evaluate_lang2motion(workspace.path, config, out=path)
     forth = report["retrieval"]["model"]["text_to_trajectory"]
     rows = report["generation"]

@@ -105,18 +105,26 @@ def evaluate_lang2motion(
         Path | None,
         typer.Option(help="Features of overlay frames [default: overlay_features by the shards]."),
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="Also write the report as JSON.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="JSON report [default: WORKSPACE/models/lang2motion/evaluation-SPLIT.json, which "
+            "the page of motionkit report shows; none with another --model or --shards]."
+        ),
+    ] = None,
 ) -> None:
     """Score Lang2Motion: retrieval both ways, and trajectories from text, beside baselines.
 
     Example: motionkit evaluate lang2motion --split val --frame 640 360
     """
-    from motionkit.trajectories import Lang2MotionEvaluation
+    from motionkit.trajectories import Lang2MotionEvaluation, evaluation_path
     from motionkit.trajectories import evaluate_lang2motion as evaluate
 
     console: Console = context.obj
     width, height = frame
     config = Lang2MotionEvaluation(split=split, frame_width=width, frame_height=height, seed=seed)
+    if out is None and model is None and shards is None:
+        out = evaluation_path(console.workspace_path, split)
     report, lines = evaluate(
         console.workspace_path, config, model=model, shards=shards, overlays=overlays, out=out
     )

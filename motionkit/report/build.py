@@ -20,10 +20,20 @@ from markupsafe import Markup
 import motionkit
 from motionkit.bodies.skeleton import JOINTS, PARENTS
 from motionkit.report.drop_pictures import drop_pictures
-from motionkit.report.facts import Facts, collect
+from motionkit.report.facts import PEOPLE_TABLES, Facts, collect
 from motionkit.report.generated import read_motion
 from motionkit.report.held_out import held_out_section
 from motionkit.report.motion import measure
+from motionkit.report.object_motion import measure_objects
+from motionkit.report.object_pictures import object_sheets
+from motionkit.report.object_section import (
+    object_cells,
+    object_notes,
+    object_sheets_section,
+    objects_section,
+    shard_time,
+)
+from motionkit.report.objects import Objects, read_objects
 from motionkit.report.pictures import contact_sheets
 from motionkit.report.results import shards_section, training_section
 from motionkit.report.sections import (
@@ -70,7 +80,13 @@ def build_report(
     ``max_examples`` is the number of clips drawn as contact sheets. ``recipe`` is shown as it is;
     without one the shard manifest's is. The same inputs give the same bytes.
     """
-    facts = collect(tables, examples=_EXAMPLES)
+    objects = read_objects(tables)
+    facts = collect(
+        tables, examples=_EXAMPLES, sentences=None if objects is None else objects.clips
+    )
+    people = objects is None or any(
+        step.fingerprint and step.table in PEOPLE_TABLES for step in facts.steps
+    )
     motion = measure(tables)
     words = read_words(tables)
     pictures = drop_pictures(tables, (e for d in facts.drops for e in d.examples))
@@ -78,6 +94,8 @@ def build_report(
     charts: dict[str, Any] = {}
     training = training_section(train_logs, charts)
     shard_facts, shards_empty, manifest = shards_section(shards)
+    about_objects = _about_objects(tables, objects, facts, shards, max_examples)
+    time = about_objects.pop("time")
     motions = [read_motion(path) for path in generated[:_MAX_MOTIONS]]
     playable = [m for m in motions if not m.problem]
     used = recipe if recipe is not None else (manifest or {}).get("recipe")
@@ -95,10 +113,16 @@ def build_report(
                 "skeleton": {"joints": JOINTS, "parents": PARENTS},
             }
         ),
-        "numbers": headline_numbers(facts, motion, words, manifest),
-        "lead": _lead(facts, shard_facts),
-        "funnel": funnel_section(facts, motion, words, manifest),
-        "comparison": comparison_section(motion, words),
+        "people": people,
+        **about_objects,
+        "numbers": headline_numbers(facts, motion, words, manifest, people=people, objects=objects),
+        "lead": _lead(facts, shard_facts, objects, people),
+        "funnel": funnel_section(
+            facts, motion, words, manifest, people=people, objects=objects, time=time
+        ),
+        "comparison": comparison_section(
+            motion, words, people=people, of_objects=about_objects["object_cells"]
+        ),
         "drops": drops_section(facts, pictures),
         "drops_empty": (
             "Nothing was dropped."
@@ -130,7 +154,7 @@ def build_report(
         ),
         "shards": shard_facts,
         "shards_empty": shards_empty,
-        "steps": steps_section(facts),
+        "steps": steps_section(facts, people=people),
         "licences": sorted(facts.licences.items(), key=lambda item: (-item[1], item[0])),
         "recipe": json.dumps(used, indent=2, ensure_ascii=False) if used else "",
     }
@@ -152,10 +176,35 @@ def embedded_json(value: Any) -> Markup:
     return Markup(text)
 
 
-def _lead(facts: Facts, shards: Mapping[str, Any] | None) -> str:
+def _about_objects(
+    tables: Tables, objects: Objects | None, facts: Facts, shards: Path | None, examples: int
+) -> dict[str, Any]:
+    """What the page says of sentences about objects; every value None without any."""
+    names = ("time", "objects", "object_words", "object_notes", "object_cells")
+    if objects is None:
+        return dict.fromkeys(names)
+    time = shard_time(shards)
+    moved = measure_objects(tables, objects.motions)
+    sheets = object_sheets(tables, objects.motions, examples)
+    drawn = object_sheets_section(list(sheets), facts.names)
+    section = objects_section(objects, moved, drawn)
+    said = words_section(objects.words, "sentences")
+    values = (time, section, said, object_notes(objects, time), object_cells(objects, moved))
+    return dict(zip(names, values, strict=True))
+
+
+def _lead(
+    facts: Facts, shards: Mapping[str, Any] | None, objects: Objects | None, people: bool
+) -> str:
     if not facts.names:
         return "This workspace is empty so far. Each section says which command fills it."
     ready = "ready as shards" if shards else "not yet written as shards"
+    if not people and objects is not None:
+        return (
+            f"{len(facts.names):,} videos with {objects.sentences:,} sentences about what moves "
+            f"in them. This page shows what was kept, what was dropped and why, and what came of "
+            f"it; the samples are {ready}."
+        )
     searched = any(step.table == "detections" and step.fingerprint for step in facts.steps)
     what = "were searched for people in motion" if searched else "were taken in"
     return (

@@ -11,7 +11,7 @@ import heapq
 import re
 from array import array
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from typing import Any, Final
 
 from motionkit.stage import Tables, digest, has_run
@@ -28,6 +28,15 @@ STEPS: Final = (
     ("captions", "caption", "clip"),
     ("audits", "captions audit", "clip"),
 )
+
+#: Steps of sentences about objects, shown where there are any: the same three, and the step of
+#: `STEPS` that each stands behind.
+OBJECT_STEPS: Final = (
+    ("expressions", "expressions", "sentence", "videos"),
+    ("overlays", "overlays", "sentence", "tracks"),
+)
+#: Tables of the steps that look at people.
+PEOPLE_TABLES: Final = ("detections", "verdicts", "keypoints", "masks", "captions", "audits")
 
 #: Scores of a candidate: column, name, unit, and the parameters of `filter` that limit it.
 SCORES: Final = (
@@ -135,15 +144,16 @@ class Facts:
     licences: Counter[str]
 
 
-def collect(tables: Tables, *, examples: int) -> Facts:
-    """Read the outcome columns of every table that exists. ``examples``: kept for each reason."""
+def collect(tables: Tables, *, examples: int, sentences: Container[str] | None = None) -> Facts:
+    """Read the outcome columns of every table that exists. ``examples``: kept for each reason.
+    ``sentences``: the clips of sentences about objects; None in a workspace without any."""
     facts = Facts([], [], [], [], {}, 0.0, 0.0, 0, 0, 0, 0.0, Counter())
     picks = _Picks(examples)
     failures: dict[tuple[str, str, str], Failures] = {}
     durations: dict[str, float] = {}  # of videos, shots and kept clips, by id
     # Shots without a person are judged by `filter` too, which tells more: they count once.
     judged_later: dict[str, tuple[Example, str | None]] = {}
-    for table, command, unit in STEPS:
+    for table, command, unit in _steps_of(sentences is not None):
         step = _step(tables, table, command, unit)
         facts.steps.append(step)
         if step.fingerprint is None:
@@ -156,10 +166,11 @@ def collect(tables: Tables, *, examples: int) -> Facts:
                 _count_failure(failures, command, row)
             elif row["outcome"] == "dropped" and table != "verdicts":
                 example = _example(row["item_id"], row, durations.get(row["item_id"]))
+                about = "sentence" if sentences and row["item_id"] in sentences else unit
                 if table == "detections":
                     judged_later[row["item_id"]] = (example, row["reason"])
                 else:
-                    picks.add(command, unit, example, row["reason"])
+                    picks.add(command, about, example, row["reason"])
         if table == "videos":
             _videos(tables, facts, durations)
         elif table == "scans":
@@ -171,6 +182,15 @@ def collect(tables: Tables, *, examples: int) -> Facts:
     facts.drops = picks.groups()
     facts.failures = sorted(failures.values(), key=lambda f: (-f.count, f.command, f.code))
     return facts
+
+
+def _steps_of(objects: bool) -> list[tuple[str, str, str]]:
+    """`STEPS`, with those of sentences about objects in their places."""
+    found = []
+    for step in STEPS:
+        found.append(step)
+        found += [more[:3] for more in OBJECT_STEPS if objects and more[3] == step[0]]
+    return found
 
 
 def _step(tables: Tables, table: str, command: str, unit: str) -> Step:
@@ -299,7 +319,7 @@ class _Picks:
             heapq.heapreplace(heap, entry)
 
     def groups(self) -> list[Drops]:
-        order = {command: i for i, (_, command, _) in enumerate(STEPS)}
+        order = {command: i for i, (_, command, _) in enumerate(_steps_of(True))}
         for key, group in self._groups.items():
             group.examples = [e for _, _, e in sorted(self._heaps[key], reverse=True)]
         return sorted(self._groups.values(), key=lambda g: (order[g.command], -g.count, g.reason))

@@ -12,8 +12,10 @@ import numpy as np
 from motionkit.keypoints import COCO17
 from motionkit.measures import SEEN, SQUARE, VIEWPOINTS
 from motionkit.report.charts import bars, bin_counts, duration, histogram, nice_edges, number
-from motionkit.report.facts import Facts, Scores
+from motionkit.report.facts import PEOPLE_TABLES, Facts, Scores
 from motionkit.report.motion import Motion
+from motionkit.report.object_section import ShardTime, object_rows, object_tiles
+from motionkit.report.objects import Objects
 from motionkit.report.pictures import Sheet
 from motionkit.report.words import Words
 
@@ -29,38 +31,62 @@ _VIEW_STYLES: Final = ("kkept", "kleft", "kright", "kback")
 
 
 def headline_numbers(
-    facts: Facts, motion: Motion, words: Words, manifest: Mapping[str, Any] | None
+    facts: Facts,
+    motion: Motion,
+    words: Words,
+    manifest: Mapping[str, Any] | None,
+    *,
+    people: bool = True,
+    objects: Objects | None = None,
 ) -> list[tuple[str, str]]:
-    """The six large numbers: value and label."""
+    """The large numbers, value and label: six of people or of objects, nine of both."""
     samples = f"{manifest['totals']['samples']:,}" if manifest else "–"
-    return [
-        (f"{len(facts.names):,}", "videos"),
-        (duration(facts.video_seconds), "of video"),
-        (f"{facts.shots:,}", "shots"),
-        (f"{motion.clips or facts.kept_clips:,}", "clips kept"),
-        (f"{words.captions:,}", "captions"),
-        (samples, "samples in shards"),
-    ]
+    found = [(f"{len(facts.names):,}", "videos"), (duration(facts.video_seconds), "of video")]
+    if people:
+        found += [
+            (f"{facts.shots:,}", "shots"),
+            (f"{motion.clips or facts.kept_clips:,}", "clips kept"),
+            (f"{words.captions:,}", "captions"),
+        ]
+    if objects is not None:
+        found += object_tiles(objects)
+    return [*found, (samples, "samples in shards")]
 
 
 def funnel_section(
-    facts: Facts, motion: Motion, words: Words, manifest: Mapping[str, Any] | None
+    facts: Facts,
+    motion: Motion,
+    words: Words,
+    manifest: Mapping[str, Any] | None,
+    *,
+    people: bool = True,
+    objects: Objects | None = None,
+    time: ShardTime | None = None,
 ) -> list[dict[str, Any]]:
-    """Steps from ingested video to samples, each with its share of the ingested time."""
+    """Steps from ingested video to samples, each with its share of the ingested time.
+
+    ``time`` is that of the shards, and is used beside ``objects`` alone."""
     run = {step.table: step.fingerprint is not None for step in facts.steps}
     kept = {step.table: step.outcomes["kept"] for step in facts.steps}
     total = facts.video_seconds or 1.0
-    people = f"{kept['detections']:,} of {facts.shots:,} shots"
+    searched = f"{kept['detections']:,} of {facts.shots:,} shots"
     filtered = f"{facts.kept_clips:,} of {facts.candidates:,} clips"
     seconds = {step.table: step.seconds for step in facts.steps}
     in_shards = manifest["totals"] if manifest else {"samples": 0, "hours": 0.0}
+    shard_seconds = in_shards["hours"] * 3600
+    followed = kept["tracks"]
+    if objects is not None:
+        followed -= objects.tracked
+        shard_seconds = time.persons_s + time.objects_s if time is not None else math.nan
     rows = [
         ("Ingested", "ingest", run["videos"], f"{len(facts.names):,} videos", total),
         ("Cut into shots", "scan", run["scans"], f"{facts.shots:,} shots", facts.scanned_seconds),
-        ("With a person", "detect", run["detections"], people, seconds["detections"]),
+    ]
+    of_people = [
+        ("With a person", "detect", run["detections"], searched, seconds["detections"]),
         ("Through the filters", "filter", run["verdicts"], filtered, facts.kept_seconds),
         ("With keypoints", "pose", run["keypoints"], f"{motion.clips:,} clips", motion.seconds),
-        ("With tracks", "track", run["tracks"], f"{kept['tracks']:,} clips", seconds["tracks"]),
+        ("With tracks", "track", run["tracks"], f"{followed:,} clips", seconds["tracks"]),
         (
             "With captions",
             "caption",
@@ -68,28 +94,32 @@ def funnel_section(
             f"{words.clips:,} clips",
             seconds["captions"],
         ),
-        (
-            "In shards",
-            "build-shards",
-            manifest is not None,
-            f"{in_shards['samples']:,} samples",
-            in_shards["hours"] * 3600,
-        ),
     ]
+    rows += of_people if people else []
+    rows += object_rows(objects) if objects is not None else []
+    samples = f"{in_shards['samples']:,} samples"
+    rows.append(("In shards", "build-shards", manifest is not None, samples, shard_seconds))
     return [
         {
             "label": label,
             "command": command,
             "value": value if done else None,
-            "note": duration(length),
-            "share": min(1.0, length / total) if facts.video_seconds else 0.0,
+            "note": duration(length) if math.isfinite(length) else "",
+            "share": min(1.0, length / total) if facts.video_seconds and length > 0 else 0.0,
         }
         for label, command, done, value, length in rows
     ]
 
 
-def comparison_section(motion: Motion, words: Words) -> list[dict[str, Any]]:
-    """The paper's table with this data set below."""
+def comparison_section(
+    motion: Motion,
+    words: Words,
+    *,
+    people: bool = True,
+    of_objects: tuple[str, ...] | None = None,
+) -> list[dict[str, Any]]:
+    """The paper's table with this data set below: its people, its objects
+    (`object_section.object_cells`) or a row of each."""
     ours = (
         f"{motion.clips:,}",
         f"{motion.seconds / 3600:.3g}",
@@ -99,8 +129,17 @@ def comparison_section(motion: Motion, words: Words) -> list[dict[str, Any]]:
         f"{len(words.words):,}",
         f"{words.mean_length:.2f}" if words.captions else "–",
     )
-    rows = [{"name": name, "cells": cells, "us": False} for name, *cells in _PUBLISHED]
-    return [*rows, {"name": "this data set", "cells": ours, "us": True}]
+    rows: list[dict[str, Any]] = [
+        {"name": name, "cells": cells, "us": False} for name, *cells in _PUBLISHED
+    ]
+    both = people and of_objects is not None
+    if people:
+        name = "this data set, people" if both else "this data set"
+        rows.append({"name": name, "cells": ours, "us": True})
+    if of_objects is not None:
+        name = "this data set, objects" if both else "this data set"
+        rows.append({"name": name, "cells": of_objects, "us": True})
+    return rows
 
 
 def drops_section(facts: Facts, pictures: Mapping[str, str]) -> list[dict[str, Any]]:
@@ -204,8 +243,8 @@ def motion_section(motion: Motion) -> dict[str, Any] | None:
     }
 
 
-def words_section(words: Words) -> dict[str, Any] | None:
-    """Caption statistics; None without captions."""
+def words_section(words: Words, called: str = "captions") -> dict[str, Any] | None:
+    """Statistics of captions, or of what else they are ``called``; None without any."""
     if not words.captions:
         return None
     top = words.frequent(16)
@@ -222,15 +261,15 @@ def words_section(words: Words) -> dict[str, Any] | None:
         "mean": f"{words.mean_length:.1f}",
         "chart": bars(
             [(word, float(n), "kept") for word, n in top],
-            title="Most frequent words of the captions",
+            title=f"Most frequent words of the {called}",
             x_label="times",
         ),
         "lengths": histogram(
             edges,
-            [("captions", counts, "kept")],
-            title="Histogram of words a caption",
+            [(called, counts, "kept")],
+            title=f"Histogram of words a {called.removesuffix('s')}",
             x_label="words",
-            y_label="captions",
+            y_label=called,
             height=200,
         ),
         "sources": [
@@ -257,8 +296,9 @@ def sheets_section(sheets: Sequence[Sheet], names: Mapping[str, str]) -> list[di
     ]
 
 
-def steps_section(facts: Facts) -> list[dict[str, Any]]:
-    """One row a table: what ran, and how its items ended."""
+def steps_section(facts: Facts, *, people: bool = True) -> list[dict[str, Any]]:
+    """One row a table: what ran, and how its items ended. Steps of people that have not run stand
+    there for a workspace of ``people`` alone."""
     return [
         {
             "command": step.command,
@@ -273,6 +313,7 @@ def steps_section(facts: Facts) -> list[dict[str, Any]]:
             **{k: f"{step.outcomes[k]:,}" for k in ("kept", "dropped", "failed")},
         }
         for step in facts.steps
+        if people or step.fingerprint or step.table not in PEOPLE_TABLES
     ]
 
 

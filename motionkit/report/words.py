@@ -60,6 +60,11 @@ def read_words(tables: Tables) -> Words:
                 found.lengths[len(words)] += 1
                 found.words.update(words)
                 texts[caption["text"] or ""] += 1
-    ranked = sorted(texts.items(), key=lambda item: (-item[1], item[0]))
-    found.repeated = [(t, n) for t, n in ranked[:5] if n > 1]
+    found.repeated = repeated(texts)
     return found
+
+
+def repeated(texts: Counter[str]) -> list[tuple[str, int]]:
+    """The five most frequent texts that occur more than once; ties in alphabetical order."""
+    ranked = sorted(texts.items(), key=lambda item: (-item[1], item[0]))
+    return [(t, n) for t, n in ranked[:5] if n > 1]
