@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
@@ -46,8 +47,8 @@ class Lang2MotionTrainConfig(RunOptions, StageOptions):
     """adamw: decoupled, on matrices alone."""
     encoder: str = "clip:openai/clip-vit-base-patch32"
     """Text encoder: a CLIP of the models folder, or (embedded, no pictures in their space) minilm,
-    or minilm:words, the words one by one, for model.reader.kind = words. The text's size is taken
-    from it."""
+    or minilm:words, the words one by one, for a model.reader of kind words, which is chosen where
+    none is given. The text's size is taken from it."""
     pictures: Literal["auto", "on", "off"] = "auto"
     """Features of the overlay frames (`motionkit overlays`), by the same CLIP as the text's. auto:
     taken where they lie beside the shards, else the image branch is off, and the run says so; on:
@@ -110,8 +111,12 @@ class Lang2MotionTrainConfig(RunOptions, StageOptions):
         text_encoder(self.encoder)
 
     def sizes(self) -> Lang2MotionConfig:
-        """The preset's sizes with the changes of ``model``; the latent's is set by the encoder."""
-        return changed(sizes.PRESETS[self.preset](), self.model, "train.lang2motion.model")
+        """The preset's sizes with a reader for the text encoder and the changes of ``model``; the
+        latent's size is set by the encoder."""
+        preset = sizes.PRESETS[self.preset]()
+        reader = sizes.fitting_reader(preset.reader, words=self.encoder == "minilm:words")
+        preset = dataclasses.replace(preset, reader=reader)
+        return changed(preset, self.model, "train.lang2motion.model")
 
     def stage(self, pairs: int) -> StageOptions:
         """How the loop steps, on so many pairs of trajectory and sentence."""

@@ -289,13 +289,17 @@ def test_a_table_changes_the_preset_and_is_checked() -> None:
     settings = from_table({"preset": "small", "epochs": 3, "model": {"grid": 4}})
     assert settings.encoder == "minilm:words" and settings.sizes().grid == 4
     assert settings.sizes().encoder.width == 128 and settings.stage(100).steps == 5
+    for encoder, kind in (("clip:a/b", "mlp"), ("minilm", "mlp"), ("minilm:words", "words")):
+        assert from_table({"preset": "small", "encoder": encoder}).sizes().reader.kind == kind
+    assert from_table({"encoder": "minilm"}).sizes().reader.kind == "none"
+    assert from_table({"encoder": "minilm:words"}).sizes().reader.kind == "words"
     for table, message in (
         ({"preset": "huge"}, "unknown preset 'huge'"),
         ({"epoch": 3}, "unknown key 'epoch'"),
         ({"model": {"grids": 3}}, "unknown key 'grids'"),
         ({"pictures": "maybe"}, "pictures is 'maybe'"),
-        ({"preset": "small", "encoder": "minilm"}, "kind words cannot read"),
-        ({"encoder": "minilm:words"}, "kind none cannot read"),
+        ({"encoder": "minilm", "model": {"reader": {"kind": "words"}}}, "kind words cannot read"),
+        ({"preset": "small", "model": {"reader": {"kind": "mlp"}}}, "kind mlp cannot read"),
         ({"scheduled_sampling": 2.0}, r"scheduled_sampling is 2\.0"),
         ({"batch": 0}, "batch is 0"),
         ({"epochs": 0}, "epochs is 0"),

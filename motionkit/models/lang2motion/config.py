@@ -157,12 +157,22 @@ def paper() -> Lang2MotionConfig:
     return Lang2MotionConfig()
 
 
+def fitting_reader(reader: ReaderConfig, *, words: bool) -> ReaderConfig:
+    """``reader``, or where it cannot read what the text encoder gives (``words``, or features of
+    sentences), one that can."""
+    if words == (reader.kind == "words"):
+        return reader
+    if words:
+        return ReaderConfig(kind="words", hidden=128, dropout=0.2, context=3)
+    return ReaderConfig(kind="mlp", hidden=512, dropout=0.1)
+
+
 def small() -> Lang2MotionConfig:
     """Trains in minutes on a CPU core, with what goes beyond the paper."""
     return Lang2MotionConfig(
         latent=128,
         text=64,
-        reader=ReaderConfig(kind="words", hidden=128, dropout=0.2, context=3),
+        reader=fitting_reader(ReaderConfig(), words=True),
         encoder=EncoderConfig(width=128, layers=2, feed_forward=256, dropout=0.0, relative=True),
         decoder=DecoderConfig(hidden=256, clock=True, velocity=True, relative=True, affine=True),
     )
