@@ -123,7 +123,7 @@ def objects_section(
     if more:
         shown.append((f"{each[12][0]} or more", float(more), "kept"))
     told = f"{objects.named:,} of {objects.sentences:,} sentences name their objects"
-    told += f": {objects.objects:,} objects in {objects.targets:,} different choices"
+    told += f": {objects.objects:,} objects, {objects.targets:,} counting those spoken of together"
     if objects.several:
         told += f"; {objects.several:,} sentences speak of more than one object at once"
     return {
