@@ -88,6 +88,37 @@ function sideOf(joint) {
   const name = data.skeleton.joints[joint];
   return name.startsWith("left") ? "left" : name.startsWith("right") ? "right" : "middle";
 }
+// A film's clock: a button, a slider, and frame after frame while `seen` is in sight. `show` draws
+// a frame; the film plays at once, unless the reader's system asks for less motion.
+function makeClock({ button, slider, seen, fps, length, start, show }) {
+  let frame = start, playing = false, visible = false, last = 0;
+  function tick(now) {
+    if (!playing || !visible) return;
+    if (now - last >= 1000 / fps) {
+      const steps = Math.min(4, Math.floor(((now - last) * fps) / 1000));
+      frame = (frame + steps) % length;
+      last = now;
+      show(frame);
+    }
+    requestAnimationFrame(tick);
+  }
+  function go() { last = performance.now(); requestAnimationFrame(tick); }
+  function play(on) {
+    playing = on;
+    button.textContent = on ? "Pause" : "Play";
+    if (on) go();
+  }
+  button.addEventListener("click", () => play(!playing));
+  slider.addEventListener("input", () => { play(false); frame = Number(slider.value); show(frame); });
+  new IntersectionObserver(([entry]) => {
+    const before = visible;
+    visible = entry.isIntersecting;
+    if (visible && !before && playing) go();
+  }).observe(seen);
+  show(frame);
+  if (!window.matchMedia("(prefers-reduced-motion: reduce)").matches) play(true);
+  return { toggle: () => play(!playing) };
+}
 const HEAD = 165, LIMB = 60;  // millimetres
 function makePlayer(box) {
   const motion = data.motions[Number(box.dataset.motion)];
@@ -97,7 +128,7 @@ function makePlayer(box) {
   const output = box.querySelector("output");
   const joints = motion.joints;
   const frames = joints.length / 72;
-  let frame = 0, turn = 0.55, tilt = 0.16, playing = false, last = 0, visible = true;
+  let frame = 0, turn = 0.55, tilt = 0.16;
   // What the view must hold: an upright cylinder round every frame, from the floor to the top of
   // the head. HEAD and LIMB are how far the drawing reaches beyond a joint.
   let top = HEAD, low = [Infinity, Infinity], high = [-Infinity, -Infinity];
@@ -235,23 +266,6 @@ function makePlayer(box) {
     slider.value = String(frame);
     output.textContent = `${(frame / motion.fps).toFixed(1)} / ${((frames - 1) / motion.fps).toFixed(1)} s`;
   }
-  function tick(now) {
-    if (!playing || !visible) return;
-    if (now - last >= 1000 / motion.fps) {
-      const steps = Math.min(4, Math.floor(((now - last) * motion.fps) / 1000));
-      frame = (frame + steps) % frames;
-      last = now;
-      draw();
-    }
-    requestAnimationFrame(tick);
-  }
-  function play(on) {
-    playing = on;
-    button.textContent = on ? "Pause" : "Play";
-    if (on) { last = performance.now(); requestAnimationFrame(tick); }
-  }
-  button.addEventListener("click", () => play(!playing));
-  slider.addEventListener("input", () => { play(false); frame = Number(slider.value); draw(); });
   canvas.addEventListener("pointerdown", (event) => {
     canvas.setPointerCapture(event.pointerId);
     const from = [event.clientX, event.clientY, turn, tilt];
@@ -271,22 +285,18 @@ function makePlayer(box) {
   });
   canvas.addEventListener("keydown", (event) => {
     const by = { ArrowLeft: [-0.15, 0], ArrowRight: [0.15, 0], ArrowUp: [0, 0.1], ArrowDown: [0, -0.1] }[event.key];
-    if (event.key === " ") { event.preventDefault(); play(!playing); }
+    if (event.key === " ") { event.preventDefault(); clock.toggle(); }
     if (!by) return;
     event.preventDefault();
     turn += by[0];
     tilt = Math.min(1.4, Math.max(-0.3, tilt + by[1]));
     draw();
   });
-  new IntersectionObserver(([entry]) => {
-    const before = visible;
-    visible = entry.isIntersecting;
-    if (visible && !before && playing) { last = performance.now(); requestAnimationFrame(tick); }
-  }).observe(canvas);
   new ResizeObserver(draw).observe(canvas);
-  frame = Math.floor(frames / 3);
-  draw();
-  if (!window.matchMedia("(prefers-reduced-motion: reduce)").matches) play(true);
+  const clock = makeClock({
+    button, slider, seen: canvas, fps: motion.fps, length: frames, start: Math.floor(frames / 3),
+    show: (f) => { frame = f; draw(); },
+  });
   return draw;
 }
 const players = [...document.querySelectorAll("[data-motion]")].map(makePlayer);
@@ -360,7 +370,7 @@ document.querySelectorAll("[data-trails]").forEach((box) => {
   const [first, ...others] = [...box.querySelectorAll("svg.way")].map(makeWay);
   const frames = first.frames, total = Number(box.dataset.trails);
   const WAIT = 8;  // frames that the end stands still
-  let frame = frames - 1, playing = false, visible = false, last = 0;
+  let frame = frames - 1;
   slider.max = String(frames - 1);
   function draw() {
     const f = Math.min(frame, frames - 1);
@@ -373,27 +383,8 @@ document.querySelectorAll("[data-trails]").forEach((box) => {
     const stands = frames > 1 ? Math.round((f * (total - 1)) / (frames - 1)) : 0;
     output.textContent = `frame ${stands + 1} / ${total}`;
   }
-  function tick(time) {
-    if (!playing || !visible) return;
-    if (time - last >= 1000 / 15) {
-      frame = (frame + 1) % (frames + WAIT);
-      last = time;
-      draw();
-    }
-    requestAnimationFrame(tick);
-  }
-  function play(on) {
-    playing = on;
-    button.textContent = on ? "Pause" : "Play";
-    if (on) { last = performance.now(); requestAnimationFrame(tick); }
-  }
-  button.addEventListener("click", () => play(!playing));
-  slider.addEventListener("input", () => { play(false); frame = Number(slider.value); draw(); });
-  new IntersectionObserver(([entry]) => {
-    const before = visible;
-    visible = entry.isIntersecting;
-    if (visible && !before && playing) { last = performance.now(); requestAnimationFrame(tick); }
-  }).observe(box);
-  draw();
-  if (!window.matchMedia("(prefers-reduced-motion: reduce)").matches) play(true);
+  makeClock({
+    button, slider, seen: box, fps: 15, length: frames + WAIT, start: frames - 1,
+    show: (f) => { frame = f; draw(); },
+  });
 });
