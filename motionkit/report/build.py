@@ -146,6 +146,9 @@ def build_report(
             }
             for m in motions
         ],
+        "point_models": bool(
+            objects or trajectories or (lang2motion is not None and lang2motion.exists())
+        ),
         "trajectories": trajectory_section(
             lang2motion,
             shards,

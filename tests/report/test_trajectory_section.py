@@ -70,13 +70,15 @@ def test_the_evaluation_stands_beside_its_baselines(factory, shards, model):
     assert "evaluation-test.json is no JSON" in text and "640×360" in text
 
 
-def test_without_a_model_the_section_says_what_to_run(factory, tmp_path):
-    for model in (None, tmp_path / "nowhere"):
-        out = build_report(factory.workspace, tmp_path / "r.html", lang2motion=model)
-        section = Page(section_of(out.read_text("utf-8"))).text
-        assert "No Lang2Motion model was trained yet." in section
-        assert "motionkit train lang2motion" in section
-        assert "ADE" not in section
+def test_without_a_model_the_section_says_what_to_run_where_it_concerns_anybody(factory, tmp_path):
+    out = build_report(factory.workspace, tmp_path / "r.html", lang2motion=tmp_path / "nowhere")
+    assert 'id="trajectories"' not in out.read_text("utf-8")  # people, and no model of points
+    (tmp_path / "begun").mkdir()
+    out = build_report(factory.workspace, tmp_path / "r.html", lang2motion=tmp_path / "begun")
+    section = Page(section_of(out.read_text("utf-8"))).text
+    assert "motionkit train lang2motion" in section and "ADE" not in section
+    found = trajectory_section(None, None)
+    assert found["problem"] == "No Lang2Motion model was trained yet."
 
 
 def test_hostile_sentences_never_become_markup(factory, tmp_path, monkeypatch):
