@@ -292,6 +292,8 @@ def test_a_table_changes_the_preset_and_is_checked() -> None:
     for encoder, kind in (("clip:a/b", "mlp"), ("minilm", "mlp"), ("minilm:words", "words")):
         assert from_table({"preset": "small", "encoder": encoder}).sizes().reader.kind == kind
     assert from_table({"encoder": "minilm"}).sizes().reader.kind == "none"
+    plain = {"preset": "small", "encoder": "minilm", "model": {"reader": {"kind": "none"}}}
+    assert fitted_to(from_table(plain).sizes(), 384, 0).latent == 384
     assert from_table({"encoder": "minilm:words"}).sizes().reader.kind == "words"
     for table, message in (
         ({"preset": "huge"}, "unknown preset 'huge'"),

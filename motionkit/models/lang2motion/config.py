@@ -171,7 +171,6 @@ def small() -> Lang2MotionConfig:
     """Trains in minutes on a CPU core, with what goes beyond the paper."""
     return Lang2MotionConfig(
         latent=128,
-        text=64,
         reader=fitting_reader(ReaderConfig(), words=True),
         encoder=EncoderConfig(width=128, layers=2, feed_forward=256, dropout=0.0, relative=True),
         decoder=DecoderConfig(hidden=256, clock=True, velocity=True, relative=True, affine=True),
