@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from motionkit.backends.text_encoder import TextEncoder
-from motionkit.errors import TrainingError
+from motionkit.errors import TrainingError, UsageError
 from motionkit.models.lang2motion.config import Lang2MotionConfig
 from motionkit.models.lang2motion.model import Lang2Motion
 from motionkit.training import random_state
@@ -284,6 +284,12 @@ def load_lang2motion(path: Path) -> tuple[Lang2Motion, dict[str, Any]]:
     tensors, facts = load_checkpoint(path)
     if facts.get("kind") != "lang2motion":
         raise TrainingError(f"{path} is a checkpoint of {facts.get('kind')}, not of lang2motion.")
-    model = Lang2Motion(changed(Lang2MotionConfig(), facts["sizes"], "sizes"))
-    model.load_state_dict(unpack("lang2motion", tensors))
+    try:
+        model = Lang2Motion(changed(Lang2MotionConfig(), facts["sizes"], "sizes"))
+        model.load_state_dict(unpack("lang2motion", tensors))
+    except (RuntimeError, KeyError, UsageError) as error:
+        raise TrainingError(
+            f"{path} was written by a motionkit whose Lang2Motion has other layers: {error}",
+            hint="train again, or use the motionkit that wrote it",
+        ) from error
     return model.eval(), facts

@@ -17,7 +17,7 @@ from motionkit.models.lang2motion.losses import LossConfig  # noqa: E402
 from motionkit.models.lang2motion.model import Lang2Motion  # noqa: E402
 from motionkit.shards.overlays import find_overlays, write_overlays  # noqa: E402
 from motionkit.shards.reader import open_shards  # noqa: E402
-from motionkit.training.checkpoint import save_checkpoint  # noqa: E402
+from motionkit.training.checkpoint import load_checkpoint, save_checkpoint  # noqa: E402
 from motionkit.training.lang2motion import (  # noqa: E402
     find_pictures,
     fitted_to,
@@ -343,3 +343,14 @@ def test_what_is_logged_says_how_many_steps_there_will_be(tmp_path: Path) -> Non
     assert {row["of"] for row in heard} == {heard[-1]["step"]}
     logged = (tmp_path / "train_log.jsonl").read_text().splitlines()
     assert all("of" not in json.loads(line) for line in logged)
+
+
+def test_a_checkpoint_of_other_layers_is_refused_in_words(tmp_path: Path) -> None:
+    model = train_on(config(steps=2), items=items(4), data_hash="x", out=tmp_path).model
+    tensors, facts = load_checkpoint(model)
+    fewer = {name: value for name, value in tensors.items() if "prefix" not in name}
+    sizes = {**facts["sizes"], "grids": 3}
+    for left, said in ((fewer, facts), (tensors, {**facts, "sizes": sizes})):
+        save_checkpoint(model, left, said)
+        with pytest.raises(TrainingError, match="has other layers"):
+            load_lang2motion(model)
