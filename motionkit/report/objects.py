@@ -12,7 +12,6 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from motionkit.measures import split_words
 from motionkit.report.words import Words, repeated
 from motionkit.stage import Tables, digest, has_run
 
@@ -85,7 +84,7 @@ def read_objects(tables: Tables) -> Objects | None:
     covered: tuple[set[str], ...] = (set(), set(), set())
     texts: Counter[str] = Counter()
     for row in _sentences(tables):
-        _count_words(found.words, row, texts)
+        found.words.add(row["text"], row["source_split"], texts)
         found.clips.add(row["clip_id"])
         ids, target = _ids(row), target_of(row)
         objects.update((row["source_split"], row["source_video"], i) for i in ids)
@@ -113,15 +112,6 @@ def read_objects(tables: Tables) -> Objects | None:
 
 def _sentences(tables: Tables) -> Iterator[dict[str, Any]]:
     return tables.rows("expressions", ["video_id", "clip_id", "text", *TARGET_COLUMNS])
-
-
-def _count_words(words: Words, row: dict[str, Any], texts: Counter[str]) -> None:
-    found = split_words(row["text"] or "")
-    words.captions += 1
-    words.sources[row["source_split"] or "unknown"] += 1
-    words.lengths[len(found)] += 1
-    words.words.update(found)
-    texts[row["text"] or ""] += 1
 
 
 def _seconds(tables: Tables, covered: tuple[set[str], ...]) -> list[float]:

@@ -39,6 +39,15 @@ class Words:
             return float("nan")
         return sum(length * n for length, n in self.lengths.items()) / self.captions
 
+    def add(self, text: str | None, source: str | None, texts: Counter[str]) -> None:
+        """One more caption; ``texts`` counts whole ones (`repeated`)."""
+        words = split_words(text or "")
+        self.captions += 1
+        self.sources[source or "unknown"] += 1
+        self.lengths[len(words)] += 1
+        self.words.update(words)
+        texts[text or ""] += 1
+
     def frequent(self, count: int) -> list[tuple[str, int]]:
         """The most frequent words that are no stop words; ties in alphabetical order."""
         found = [(w, n) for w, n in self.words.items() if w not in STOP_WORDS]
@@ -54,12 +63,7 @@ def read_words(tables: Tables) -> Words:
             captions = row["captions"] or ()
             found.clips += bool(len(captions))
             for caption in captions:
-                words = split_words(caption["text"] or "")
-                found.captions += 1
-                found.sources[caption["source"] or "unknown"] += 1
-                found.lengths[len(words)] += 1
-                found.words.update(words)
-                texts[caption["text"] or ""] += 1
+                found.add(caption["text"], caption["source"], texts)
     found.repeated = repeated(texts)
     return found
 
