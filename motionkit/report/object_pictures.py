@@ -34,6 +34,8 @@ class _Motion:
     texts: list[tuple[str, str]] = dataclasses.field(default_factory=list)
     path: str | None = None
     decoder: str | None = None
+    times_s: NDArray[np.float64] | None = None
+    """Of the video's frames, as `ingest` took them: a folder of pictures knows none."""
 
 
 def object_sheets(tables: Tables, motions: Mapping[str, str], count: int) -> Iterator[Sheet]:
@@ -87,10 +89,12 @@ def _collect(tables: Tables, chosen: Mapping[str, str]) -> list[_Motion]:
         if wanted[row["clip_id"]] in found and row["masks"] is not None:
             found[wanted[row["clip_id"]]].masks = list(row["masks"])
     only = ("video_id", videos)
-    for row in tables.rows("videos", ["video_id", "path", "decoder"], only=only):
+    for row in tables.rows("videos", ["video_id", "path", "decoder", "frame_times_s"], only=only):
         for motion in found.values():
             if motion.tracks["video_id"] == row["video_id"] and motion.path is None:
                 motion.path, motion.decoder = row["path"], row["decoder"]
+                if row["frame_times_s"] is not None:
+                    motion.times_s = np.asarray(row["frame_times_s"], np.float64)
     for motion in found.values():
         motion.texts.sort()
     return [found[target] for target in chosen if target in found]
@@ -126,5 +130,7 @@ def _tiles(motion: _Motion) -> list[Tile]:
             shrunk = cv2.resize(mask, size, interpolation=cv2.INTER_NEAREST)
             picture = draw_mask(picture, np.asarray(shrunk, bool))
         data = jpeg(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), quality=80)
+        if motion.times_s is not None and ordinal < len(motion.times_s):
+            time_s = float(motion.times_s[ordinal])
         tiles.append(Tile(data, size[0], TILE_HEIGHT, time_s))
     return tiles

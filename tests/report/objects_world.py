@@ -16,9 +16,17 @@ FPS = 5.0
 SAID = (("the square moving right", [0]), ("it slides to the right", [0]), ("both squares", [0, 1]))
 
 
-def add_objects(factory: Factory, videos: int = 2, *, says: str = "", masked: bool = True) -> None:
+def add_objects(
+    factory: Factory,
+    videos: int = 2,
+    *,
+    says: str = "",
+    masked: bool = True,
+    rate: float | None = None,
+) -> None:
     """Videos of two squares with three sentences each, about two targets; ``says`` stands behind
-    each. One more video has a sentence and no masks; ``masked`` False: they all are like that."""
+    each. One more video has a sentence and no masks; ``masked`` False: they all are like that.
+    ``rate``: frames a second that `ingest` was told."""
     rows: dict[str, list[dict[str, Any]]] = {n: [] for n in ("videos", "scans", "expressions")}
     tracks = []
     for number in range(videos + 1):
@@ -38,6 +46,7 @@ def add_objects(factory: Factory, videos: int = 2, *, says: str = "", masked: bo
                 "decoder": "pyav",
                 "duration_s": FRAMES / FPS,
                 "frames_decoded": FRAMES,
+                "frame_times_s": None if rate is None else [k / rate for k in range(FRAMES)],
             }
         )
         shot = {"shot_id": f"{video}-0", "first": 0, "last": 7, "t0_s": 0.0, "t1_s": FRAMES / FPS}

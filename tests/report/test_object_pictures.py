@@ -52,3 +52,8 @@ def test_frames_that_are_gone_are_said(factory):
     add_objects(factory, 1)
     shutil.rmtree(factory.path / "train")
     assert all(s.problem and not s.tiles for s in sheets(factory))
+
+
+def test_times_are_those_that_ingest_took(factory):
+    add_objects(factory, 1, rate=20.0)
+    assert [round(t.time_s, 2) for t in sheets(factory)[0].tiles] == [0.0, 0.1, 0.25, 0.35]
