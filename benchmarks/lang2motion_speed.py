@@ -14,6 +14,7 @@ import dataclasses
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,7 @@ from motionkit.generation.lang2motion_model import TrajectoryModel
 from motionkit.models.lang2motion.model import Lang2Motion
 from motionkit.training.checkpoint import pack, save_checkpoint
 from motionkit.training.k2m_config import as_table
-from motionkit.training.lang2motion import MODEL_FILE, fitted_to
+from motionkit.training.lang2motion import MODEL_FILE, sizes_for
 from motionkit.training.lang2motion_config import from_table
 
 LIMIT_MS, LIMIT_RATIO = 50.0, 5.0
@@ -46,8 +47,7 @@ def loaded(preset: str, folder: Path) -> TrajectoryModel:
     """A model of random weights, from a checkpoint."""
     config = from_table({"preset": preset, **MODELS[preset]})
     encoder = text_encoder(config.encoder)
-    vectors = encoder.vectors() if hasattr(encoder, "vectors") else np.zeros((0, 0))
-    sizes = fitted_to(config.sizes(), encoder.dim, 0, (vectors.shape[0], vectors.shape[1]))
+    sizes, _ = sizes_for(config, encoder)
     torch.manual_seed(0)
     facts = {
         "kind": "lang2motion",
@@ -83,7 +83,7 @@ def measure(preset: str, runs: int) -> dict[str, tuple[float, float]]:
             return model.decode(model.texts(texts_of(count, next(turns))), first)
 
         whole.append(best_ms(way, runs))
-        decoding.append(best_ms(lambda z=latents, f=first: model.decode(z, f), runs))  # type: ignore[misc]
+        decoding.append(best_ms(partial(model.decode, latents, first), runs))
     return {
         "from text": (whole[0], whole[1]),
         "decoding alone": (decoding[0], decoding[1]),

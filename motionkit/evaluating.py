@@ -41,8 +41,8 @@ def train_evaluator(
     from motionkit.shards.reader import open_shards
     from motionkit.training.evaluator import train
 
-    folder = shards or workspace.path / "shards"
-    open_shards(folder)  # a missing or damaged set is told before torch is loaded
+    # A missing or damaged set is told before torch is loaded.
+    folder = open_shards(shards or workspace.path / "shards").path
     target = out or workspace.path / "models" / "evaluator"
 
     def log(row: dict[str, Any]) -> None:

@@ -29,8 +29,8 @@ def train_k2m(
     from motionkit.shards.reader import open_shards
     from motionkit.training.k2m import stage_steps, train
 
-    folder = shards or workspace.path / "shards"
-    open_shards(folder)  # a missing or damaged set is told before torch is loaded
+    # A missing or damaged set is told before torch is loaded.
+    folder = open_shards(shards or workspace.path / "shards").path
     target = out or workspace.path / "models" / "k2m"
     stages = stage_steps(config)
     before = {name: sum(list(stages.values())[:i]) for i, name in enumerate(stages)}
@@ -54,8 +54,8 @@ def estimate_k2m(workspace: Workspace, config: Any, *, shards: Path | None = Non
     from motionkit.shards.reader import open_shards
     from motionkit.training.k2m_estimate import estimate
 
-    folder = shards or workspace.path / "shards"
-    open_shards(folder)  # a missing or damaged set is told before torch is loaded
+    # A missing or damaged set is told before torch is loaded.
+    folder = open_shards(shards or workspace.path / "shards").path
     return estimate(config, shards=folder)
 
 

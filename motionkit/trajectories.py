@@ -53,8 +53,8 @@ def train_lang2motion(
     from motionkit.shards.reader import open_shards
     from motionkit.training.lang2motion import train_lang2motion as train
 
-    folder = shards or workspace.path / "shards"
-    open_shards(folder)  # a missing or damaged set is told before torch is loaded
+    # A missing or damaged set is told before torch is loaded.
+    folder = open_shards(shards or workspace.path / "shards").path
     target = out or workspace.path / "models" / MODEL
     if overlays is None and shards is None:
         overlays = export_overlays(workspace)
@@ -83,8 +83,8 @@ def estimate_lang2motion(
     from motionkit.shards.reader import open_shards
     from motionkit.training.lang2motion_estimate import estimate
 
-    folder = shards or workspace.path / "shards"
-    open_shards(folder)  # a missing or damaged set is told before torch is loaded
+    # A missing or damaged set is told before torch is loaded.
+    folder = open_shards(shards or workspace.path / "shards").path
     return estimate(config, shards=folder, overlays=overlays)
 
 

@@ -28,7 +28,12 @@ from motionkit.metrics.trajectory_baselines import (
     static,
 )
 from motionkit.models.lang2motion.model import Lang2Motion
-from motionkit.training.lang2motion import FEATURES, find_pictures, load_lang2motion
+from motionkit.training.lang2motion import (
+    FEATURES,
+    find_pictures,
+    load_lang2motion,
+    overlay_folder,
+)
 from motionkit.training.lang2motion_config import Lang2MotionTrainConfig, from_table
 from motionkit.training.lang2motion_data import TrackData, TrackItem, load_items, prepare
 from motionkit.training.lang2motion_task import embed_items, generate_pairs, read_texts
@@ -53,7 +58,6 @@ def evaluate_lang2motion(
     """
     from motionkit.backends.feature_cache import FeatureCache
     from motionkit.backends.text_encoder import of_sentences, text_encoder
-    from motionkit.shards.overlays import FOLDER
     from motionkit.shards.reader import open_shards
 
     network, facts = load_lang2motion(model)
@@ -67,10 +71,11 @@ def evaluate_lang2motion(
     folder = model if model.is_dir() else model.parent
     kept: FeatureCache[str] = FeatureCache(folder / FEATURES, encoder)
     opened = open_shards(shards)
-    beside = Path(shards).absolute().parent / FOLDER
     features = None
     if network.config.image:
-        features = find_pictures(config, overlays or beside, encoder.identity()).features
+        features = find_pictures(
+            config, overlay_folder(shards, overlays), encoder.identity()
+        ).features
     sets, left = [], {}
     for name in (split, "train"):
         items, out = _items(opened.samples(name, kind=_kind(config)), network, config, features)
@@ -82,11 +87,11 @@ def evaluate_lang2motion(
             f"the split {split} has no trajectory with a sentence ({left[split]}).",
             hint="choose another --split, or build shards with tracks and captions",
         )
-    sentences: FeatureCache[str] = FeatureCache(
-        folder / FEATURES, text_encoder(of_sentences(facts["encoder"]))
-    )
+    sentences, like = of_sentences(facts["encoder"]), kept
+    if sentences != facts["encoder"]:
+        like = FeatureCache(folder / FEATURES, text_encoder(sentences))
     report = measure(
-        network, data, train, frame_size=frame_size, seed=seed, ks=ks, like=sentences.encode
+        network, data, train, frame_size=frame_size, seed=seed, ks=ks, like=like.encode
     )
     return {
         "version": VERSION,

@@ -135,7 +135,7 @@ def _look(model: Path, opened: ShardSet, frame_size: tuple[int, int]) -> Traject
         network, facts = load_lang2motion(model)
         config, sizes = from_table(facts["config"]), network.config
         name, weights = str(facts["encoder"]), facts["encoder_weights"]
-    except (RuntimeError, KeyError) as error:  # of another version: other layers, other facts
+    except KeyError as error:  # of another version: other facts
         return Trajectories(
             f"No trajectory can be shown: the model does not fit this motionkit ({_first(error)}).",
             _TRAIN,

@@ -201,9 +201,7 @@ def _train(
     if config.threads is not None:
         torch.set_num_threads(config.threads)
     encoder = text_encoder(config.encoder)
-    vectors = word_vectors(config, encoder)
-    table = (0, 0) if vectors is None else (vectors.shape[0], vectors.shape[1])
-    sizes = fitted_to(config.sizes(), encoder.dim, pictures.dim, table)
+    sizes, vectors = sizes_for(config, encoder, pictures.dim)
     kept: FeatureCache[str] = FeatureCache(out / FEATURES, encoder)
     data, held = (prepare(part, sizes.grid, kept) for part in (items, val))
     stage = config.stage(len(data.pairs))
@@ -253,21 +251,23 @@ def _train(
     )
 
 
-def word_vectors(config: Lang2MotionTrainConfig, encoder: TextEncoder) -> torch.Tensor | None:
-    """The encoder's word vectors [V, D], where the reader reads words."""
-    if config.sizes().reader.kind != "words":
-        return None
+def sizes_for(
+    config: Lang2MotionTrainConfig, encoder: TextEncoder, image: int = 0
+) -> tuple[Lang2MotionConfig, torch.Tensor | None]:
+    """The model's sizes, fitted to the text encoder and to picture features of ``image`` numbers,
+    and where the model reads words, their vectors [V, D] for its reader.
+
+    Latents are text features, unless a reader brings them to a size of their own.
+    """
+    sizes = config.sizes()
+    latent = sizes.latent if sizes.reader.kind in ("mlp", "words") else encoder.dim
+    made = dataclasses.replace(sizes, latent=latent, text=encoder.dim, image=image)
+    if sizes.reader.kind != "words":
+        return made, None
     words: Any = encoder
-    return torch.from_numpy(words.vectors())
-
-
-def fitted_to(
-    sizes: Lang2MotionConfig, text: int, image: int, words: tuple[int, int] = (0, 0)
-) -> Lang2MotionConfig:
-    """``sizes`` with those of the encoders' features and word vectors; latents are text features,
-    unless a reader brings them to a size of their own."""
-    latent = sizes.latent if sizes.reader.kind in ("mlp", "words") else text
-    return dataclasses.replace(sizes, latent=latent, text=text, image=image, word_vectors=words)
+    vectors = torch.from_numpy(words.vectors())
+    table = (vectors.shape[0], vectors.shape[1])
+    return dataclasses.replace(made, word_vectors=table), vectors
 
 
 def load_lang2motion(path: Path) -> tuple[Lang2Motion, dict[str, Any]]:
@@ -289,7 +289,8 @@ def load_lang2motion(path: Path) -> tuple[Lang2Motion, dict[str, Any]]:
         model.load_state_dict(unpack("lang2motion", tensors))
     except (RuntimeError, KeyError, UsageError) as error:
         raise TrainingError(
-            f"{path} was written by a motionkit whose Lang2Motion has other layers: {error}",
+            f"{path} was written by a motionkit whose Lang2Motion has other layers: "
+            f"{' '.join(str(error).split())[:300]}",
             hint="train again, or use the motionkit that wrote it",
         ) from error
     return model.eval(), facts

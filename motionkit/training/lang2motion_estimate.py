@@ -17,7 +17,7 @@ from motionkit.errors import TrainingError
 from motionkit.models.lang2motion.model import Lang2Motion
 from motionkit.training import random_state
 from motionkit.training.estimate import TrainingEstimate, estimate_stage, machine_memory
-from motionkit.training.lang2motion import find_pictures, fitted_to, overlay_folder, word_vectors
+from motionkit.training.lang2motion import find_pictures, overlay_folder, sizes_for
 from motionkit.training.lang2motion_config import Lang2MotionTrainConfig
 from motionkit.training.lang2motion_data import TrackItem, load_items, prepare
 from motionkit.training.lang2motion_task import Lang2MotionTask
@@ -65,9 +65,7 @@ def estimate_on(
         torch.set_num_threads(config.threads)
     ranks = alone(dataclasses.replace(config, devices=1))
     encoder = text_encoder(config.encoder)
-    vectors = word_vectors(config, encoder)
-    table = (0, 0) if vectors is None else (vectors.shape[0], vectors.shape[1])
-    sizes = fitted_to(config.sizes(), encoder.dim, image, table)
+    sizes, _ = sizes_for(config, encoder, image)
     data = prepare(items, sizes.grid, encoder)
     random_state.seed_all(config.seed)
     stage = config.stage(samples)

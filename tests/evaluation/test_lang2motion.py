@@ -15,7 +15,7 @@ from motionkit.errors import UsageError  # noqa: E402
 from motionkit.evaluation.lang2motion import evaluate_lang2motion, lines_of, measure  # noqa: E402
 from motionkit.models.lang2motion.model import Lang2Motion  # noqa: E402
 from motionkit.shards.reader import open_shards  # noqa: E402
-from motionkit.training.lang2motion import fitted_to, train_lang2motion  # noqa: E402
+from motionkit.training.lang2motion import sizes_for, train_lang2motion  # noqa: E402
 from motionkit.training.lang2motion_config import small  # noqa: E402
 from motionkit.training.lang2motion_data import TrackData, load_items, prepare  # noqa: E402
 from tests.training import lines  # noqa: E402
@@ -45,7 +45,7 @@ def data(folder: Path, count: int, first: int = 0) -> TrackData:
 def report(tmp_path: Path) -> dict[str, Any]:
     torch.manual_seed(0)
     config = replace(small(), encoder="minilm", model=SIZES)
-    model = Lang2Motion(fitted_to(config.sizes(), lines.DIM, 0))
+    model = Lang2Motion(sizes_for(config, lines.DirectionWords())[0])
     held, train = data(tmp_path / "a", 8, first=100), data(tmp_path / "b", 12)
     return measure(model, held, train, frame_size=(640, 360))
 
@@ -111,7 +111,7 @@ def test_another_text_encoder_is_refused(tmp_path: Path, monkeypatch: pytest.Mon
 def test_without_training_items_the_lending_baselines_are_absent(tmp_path: Path) -> None:
     torch.manual_seed(0)
     model = Lang2Motion(
-        fitted_to(replace(small(), encoder="minilm", model=SIZES).sizes(), lines.DIM, 0)
+        sizes_for(replace(small(), encoder="minilm", model=SIZES), lines.DirectionWords())[0]
     )
     held = data(tmp_path / "a", 4)
     nothing = prepare([], 3, lines.DirectionWords())

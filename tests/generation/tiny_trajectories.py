@@ -10,7 +10,7 @@ from motionkit.models.lang2motion.model import Lang2Motion
 from motionkit.rle import encode_rle
 from motionkit.training.checkpoint import pack, save_checkpoint
 from motionkit.training.k2m_config import as_table
-from motionkit.training.lang2motion import fitted_to
+from motionkit.training.lang2motion import sizes_for
 from motionkit.training.lang2motion_config import Lang2MotionTrainConfig, small
 from tests.shards.shard_files import write_shards
 from tests.training import lines
@@ -31,7 +31,7 @@ def tiny_model(folder: Path, *, seed: int = 0, **sizes: object) -> Path:
     config: Lang2MotionTrainConfig = dataclasses.replace(
         small(), encoder="minilm", model={**SIZES, **sizes}
     )
-    made = fitted_to(config.sizes(), lines.DIM, 0)
+    made = sizes_for(config, lines.DirectionWords())[0]
     network = Lang2Motion(made)
     with torch.no_grad():
         network.decoder.mlp.last.weight.mul_(3)

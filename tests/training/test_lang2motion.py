@@ -20,8 +20,8 @@ from motionkit.shards.reader import open_shards  # noqa: E402
 from motionkit.training.checkpoint import load_checkpoint, save_checkpoint  # noqa: E402
 from motionkit.training.lang2motion import (  # noqa: E402
     find_pictures,
-    fitted_to,
     load_lang2motion,
+    sizes_for,
     train_lang2motion,
     train_on,
 )
@@ -181,7 +181,7 @@ def test_every_loss_has_a_switch(name: str) -> None:
     settings = config(losses=replace(LossConfig(), **{name: 0.0}))
     task = Lang2MotionTask(data, data, settings, 10)
     torch.manual_seed(0)
-    model = Lang2Motion(fitted_to(settings.sizes(), lines.DIM, 0))
+    model = Lang2Motion(sizes_for(settings, lines.DirectionWords())[0])
     loss, terms = task.loss(model, task.draw(0), 0)
     expected = {"recon", "vel", "range", "text", "text_recon", "loss"} - {name}
     assert set(terms) == expected
@@ -192,7 +192,7 @@ def test_only_text_recon_leaves_the_encoder_alone() -> None:
     data = prepare(items(4), 3, lines.DirectionWords())
     off = dict.fromkeys(("recon", "vel", "range", "text", "image"), 0.0)
     task = Lang2MotionTask(data, data, config(losses=replace(LossConfig(), **off)), 10)
-    model = Lang2Motion(fitted_to(config().sizes(), lines.DIM, 0))
+    model = Lang2Motion(sizes_for(config(), lines.DirectionWords())[0])
     loss, terms = task.loss(model, task.draw(0), 0)
     loss.backward()
     assert set(terms) == {"text_recon", "loss"}
@@ -293,7 +293,8 @@ def test_a_table_changes_the_preset_and_is_checked() -> None:
         assert from_table({"preset": "small", "encoder": encoder}).sizes().reader.kind == kind
     assert from_table({"encoder": "minilm"}).sizes().reader.kind == "none"
     plain = {"preset": "small", "encoder": "minilm", "model": {"reader": {"kind": "none"}}}
-    assert fitted_to(from_table(plain).sizes(), 384, 0).latent == 384
+    sizes, vectors = sizes_for(from_table(plain), lines.DirectionWords())
+    assert sizes.latent == lines.DIM and vectors is None
     assert from_table({"encoder": "minilm:words"}).sizes().reader.kind == "words"
     for table, message in (
         ({"preset": "huge"}, "unknown preset 'huge'"),
@@ -312,7 +313,7 @@ def test_a_table_changes_the_preset_and_is_checked() -> None:
 
 def test_the_picture_shows_true_above_generated(tmp_path: Path) -> None:
     data = prepare(items(8), 3, lines.DirectionWords())
-    model = Lang2Motion(fitted_to(config().sizes(), lines.DIM, 0)).eval()
+    model = Lang2Motion(sizes_for(config(), lines.DirectionWords())[0]).eval()
     image = Lang2MotionTask(data, data, config(), 1).picture(model)
     assert image is not None and image.shape == (192, 576, 3) and image.dtype == np.uint8
     assert (image[:96].max(-1) > 200).any() and image[:, :, 0].max() < 100
