@@ -95,12 +95,10 @@ def _train_shards(
     overlays: Path | None,
     resume: bool,
 ) -> Lang2MotionSummary:
-    from motionkit.backends.text_encoder import text_encoder
     from motionkit.shards.reader import open_shards
 
     opened = open_shards(shards)
-    identity = text_encoder(config.encoder).identity()
-    pictures = find_pictures(config, overlay_folder(shards, overlays), identity)
+    pictures = find_pictures(config, overlay_folder(shards, overlays))
     kind = None if config.kind == "all" else config.kind
     sizes = config.sizes()
     found = [
@@ -145,10 +143,12 @@ def overlay_folder(shards: Path, overlays: Path | None) -> Path:
 
 
 def find_pictures(
-    config: Lang2MotionTrainConfig, folder: Path, encoder: Mapping[str, str]
+    config: Lang2MotionTrainConfig, folder: Path, encoder: Mapping[str, str] | None = None
 ) -> Pictures:
     """The picture features in ``folder`` that are in the space of the text encoder, or the reason
-    why there are none. TrainingError where the configuration insists."""
+    why there are none. TrainingError where the configuration insists. ``encoder``: the identity of
+    the text encoder; None: of the one that the configuration names."""
+    from motionkit.backends.text_encoder import text_encoder
     from motionkit.shards.overlays import find_overlays
 
     why = ""
@@ -157,7 +157,8 @@ def find_pictures(
     if not config.encoder.startswith("clip:"):
         why = f"the text encoder {config.encoder} has no pictures in its space"
     else:
-        sets = find_overlays(folder, encoder)
+        identity = text_encoder(config.encoder).identity() if encoder is None else encoder
+        sets = find_overlays(folder, identity)
         if not sets:
             why = f"no features of overlay frames by {config.encoder} in {folder}"
         elif len(sets) > 1:

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from motionkit.backends.text_encoder import TextEncoder
 from motionkit.errors import TrainingError
+from motionkit.metrics.trajectories import to_normalised, to_pixels
 from motionkit.mirror import mirrored_text
 
 
@@ -86,17 +87,13 @@ class TrackItem:
 
 def normalised(points: NDArray[Any], width: int, height: int) -> NDArray[np.float32]:
     """Pixels [..., 2] → x̃ = 2x/W − 1, ỹ = 2y/H − 1; outside the frame beyond −1 and 1."""
-    made: NDArray[np.float32] = (
-        np.asarray(points, np.float64) * 2 / np.array([width, height]) - 1
-    ).astype(np.float32)
+    made: NDArray[np.float32] = to_normalised(points, (width, height)).astype(np.float32)
     return made
 
 
 def in_pixels(points: NDArray[Any], width: int, height: int) -> NDArray[np.float32]:
     """The way back."""
-    made: NDArray[np.float32] = (
-        (np.asarray(points, np.float64) + 1) * np.array([width, height]) / 2
-    ).astype(np.float32)
+    made: NDArray[np.float32] = to_pixels(points, (width, height)).astype(np.float32)
     return made
 
 

@@ -35,8 +35,7 @@ def estimate(
     from motionkit.shards.reader import open_shards
 
     opened = open_shards(shards)
-    identity = text_encoder(config.encoder).identity()
-    pictures = find_pictures(config, overlay_folder(shards, overlays), identity)
+    pictures = find_pictures(config, overlay_folder(shards, overlays))
     sizes, kind = config.sizes(), None if config.kind == "all" else config.kind
     videos = opened.tracked_videos("train", grid=sizes.grid, kind=kind)
     few = set(itertools.islice(videos, _SAMPLES))
