@@ -13,6 +13,7 @@ pytest.importorskip("safetensors")
 
 from motionkit.errors import UsageError  # noqa: E402
 from motionkit.evaluation.lang2motion import evaluate_lang2motion, lines_of, measure  # noqa: E402
+from motionkit.metrics.trajectories import ade  # noqa: E402
 from motionkit.models.lang2motion.model import Lang2Motion  # noqa: E402
 from motionkit.shards.reader import open_shards  # noqa: E402
 from motionkit.training.lang2motion import sizes_for, train_lang2motion  # noqa: E402
@@ -118,3 +119,21 @@ def test_without_training_items_the_lending_baselines_are_absent(tmp_path: Path)
     found = measure(model, held, nothing)
     assert set(found["generation"]) == {"model", "static", "teacher forcing"}
     assert np.isfinite(found["generation"]["model"]["ade"])
+
+
+def test_the_nearest_sentence_is_looked_for_in_the_features_given(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    config = replace(small(), encoder="minilm", model=SIZES)
+    model = Lang2Motion(sizes_for(config, lines.DirectionWords())[0])
+    held, train = data(tmp_path / "a", 8, first=100), data(tmp_path / "b", 12)
+
+    def alike(texts: list[str]) -> np.ndarray:  # the first of all training sentences is nearest
+        return np.ones((len(texts), 2), np.float32)
+
+    found = measure(model, held, train, like=alike)["generation"]["nearest text"]
+    true = np.stack([held.items[i].points for i in held.own_texts()[2]])
+    seen = np.stack([held.items[i].visible for i in held.own_texts()[2]])
+    lent = train.items[int(train.own_texts()[2][0])].points
+    moved = true[:, :1] + (lent - lent[:1])
+    assert found["ade"] == pytest.approx(ade(moved, true, seen), abs=1e-5)
+    assert found["ade"] != measure(model, held, train)["generation"]["nearest text"]["ade"]

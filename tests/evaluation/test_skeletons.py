@@ -13,6 +13,7 @@ from motionkit.evaluation.skeletons import (
     KINETICS_BONES,
     NTU_BONES,
     Body,
+    _motion,
     read_kinetics,
     read_ntu,
     read_skeletons,
@@ -312,3 +313,13 @@ def test_what_a_kinetics_file_lacks_is_named(tmp_path: Path) -> None:
     for text, said in (("{}", "no key 'data'"), ("[]", "holds a list")):
         with pytest.raises(InputError, match=said):
             read_kinetics(write(tmp_path / "a.json", text))
+
+
+def test_many_joints_that_move_outweigh_one_that_moves_far() -> None:
+    wave = np.sin(np.arange(30) / 3)[:, None]
+    standing = np.zeros((30, 25, 3))
+    standing[:, :, 1] = np.linspace(0, 1.7, 25)
+    one, all_of_it = standing.copy(), standing.copy()
+    one[:, 0, 2] += wave[:, 0]
+    all_of_it[:, :, 2] += 0.4 * wave
+    assert _motion(all_of_it) > _motion(one) > _motion(standing)

@@ -30,10 +30,11 @@ def test_a_turn_moves_the_points_and_not_the_object():
 
 
 def test_hidden_points_and_broken_ones_do_not_count():
-    points = np.zeros((3, 2, 2))
+    points = np.zeros((3, 3, 2))
     points[:, 0, 0] = [0, 2, 4]
-    points[1:, 1, 0] = [900, np.nan]
-    visible = np.array([[True, False], [True, False], [True, True]])
+    points[1:, 1, 0] = [900, 905]  # hidden before its last step
+    points[1:, 2, 0] = [900, np.nan]
+    visible = np.array([[True, False, False], [True, False, True], [True, True, True]])
     assert way(points, visible) == pytest.approx((4.0, 2.0))
-    assert way(points, np.zeros((3, 2), bool)) is None
+    assert way(points, np.zeros((3, 3), bool)) is None
     assert way(points[:1], visible[:1]) is None

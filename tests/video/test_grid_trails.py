@@ -79,3 +79,9 @@ def test_what_turned_over_looks_other_than_what_did_not() -> None:
     pair = [np.stack([grid(), end]) for end in (grid(), turned)]
     shown = [draw(p[-1:], began=grid()) for p in pair]
     assert np.abs(shown[0][20, 20] - shown[1][20, 20]).max() > 100
+
+
+def test_one_trail_alone_is_faint_where_it_is_old() -> None:
+    frame = draw(moving(6, 1))  # a single point: no outline stands in the way
+    away = np.abs(frame[18:23] - 90).sum(2).max(0)
+    assert 0 < away[28] < 0.6 * away[92]

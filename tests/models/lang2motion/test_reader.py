@@ -123,6 +123,9 @@ def test_words_behind_the_last_one_do_not_count_and_their_order_only_with_contex
     ordered = words_model(context=3)
     first, second = ordered.read(torch.tensor([[1.0, 2, 3, 0, 0], [3.0, 2, 1, 0, 0]]))
     assert not torch.allclose(first, second, atol=1e-4)
+    # What stands behind the last word is nothing to it, however much of that there is.
+    alone = ordered.train().read(torch.tensor([[1.0, 2, 3, 0, 0]]))[0]  # cut to three words
+    assert torch.allclose(alone, first, atol=1e-5)
 
 
 def test_no_words_at_all_have_a_latent_too_and_many_shapes_are_read() -> None:
