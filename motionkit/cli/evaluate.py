@@ -115,7 +115,7 @@ def evaluate_lang2motion(
 ) -> None:
     """Score Lang2Motion: retrieval both ways, and trajectories from text, beside baselines.
 
-    Example: motionkit evaluate lang2motion --split val --frame 640 360
+    Example: motionkit evaluate lang2motion --split test --frame 1280 720
     """
     from motionkit.trajectories import Lang2MotionEvaluation, evaluation_path
     from motionkit.trajectories import evaluate_lang2motion as evaluate
