@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -135,18 +136,25 @@ def generate_k2m(
         made.append(row)
         if len(made) % 10 == 0:
             console.say(f"{len(made)} motions")
-    _show(console, target, made, failed)
+    show_motions(
+        console, target, made, failed,
+        lambda row: f"{row['seconds']:.1f} s of motion for: {clean(row['caption'])}",
+    )  # fmt: skip
     if failed:
         raise typer.Exit(1)
 
 
-def _show(
-    console: Console, out: Path, made: list[dict[str, Any]], failed: list[dict[str, Any]]
+def show_motions(
+    console: Console,
+    out: Path,
+    made: Sequence[dict[str, Any]],
+    failed: Sequence[dict[str, Any]],
+    says: Callable[[dict[str, Any]], str],
 ) -> None:
+    """What was made, ``says`` a line of each, with its files; which prompts failed, and why."""
     lines = []
     for row in made:
-        lines.append(f"{row['seconds']:.1f} s of motion for: {clean(row['caption'])}")
-        lines += [f"  {path}" for path in row["paths"]]
+        lines += [says(row), *(f"  {path}" for path in row["paths"])]
     lines += [
         f"failed: line {row['line']}: {row['code']}: {clean(row['message'])}" for row in failed
     ]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from motionkit.cli.console import Console, clean
-from motionkit.cli.generate import generate_app
+from motionkit.cli.generate import generate_app, show_motions
 from motionkit.errors import InputError, UsageError
 
 if TYPE_CHECKING:
@@ -239,7 +239,11 @@ def generate_lang2motion(
     if not made:
         raise UsageError(f"{prompts} holds no prompt.", hint="write a text a line")
     failed = [dataclasses.asdict(one) for one in made if isinstance(one, FailedPrompt)]
-    _show(console, target, [one for one in made if isinstance(one, dict)], failed)
+    show_motions(
+        console, target, [one for one in made if isinstance(one, dict)], failed,
+        lambda row: f"{row['frames']} frames from {clean(row['source'])}, for: "
+        f"{clean(row['text'])}",
+    )  # fmt: skip
     if failed:
         raise typer.Exit(1)
 
@@ -311,20 +315,3 @@ def _row(one: GeneratedTrajectory) -> dict[str, Any]:
         "paths": list(one.paths),
         "line": one.line,
     }
-
-
-def _show(
-    console: Console, out: Path, made: Sequence[dict[str, Any]], failed: Sequence[dict[str, Any]]
-) -> None:
-    lines = []
-    for row in made:
-        lines.append(
-            f"{row['frames']} frames from {clean(row['source'])}, for: {clean(row['text'])}"
-        )
-        lines += [f"  {path}" for path in row["paths"]]
-    lines += [
-        f"failed: line {row['line']}: {row['code']}: {clean(row['message'])}" for row in failed
-    ]
-    if len(made) + len(failed) > 1:
-        lines.append(f"{len(made)} motions, {len(failed)} prompts failed; listed in {out}")
-    console.result({"out": out, "motions": made, "failed": failed}, lines)
